@@ -1,0 +1,3 @@
+"""mcpconf: your MCP servers inside the firewalled container in which Claude Code runs."""
+
+__version__ = "0.1.0"

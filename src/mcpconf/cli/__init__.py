@@ -1,0 +1,33 @@
+"""The command line: parse, call, report, exit code.  No decision is taken here."""
+
+from __future__ import annotations
+
+import typer
+
+from mcpconf import __version__
+from mcpconf.cli import compile_commands
+
+app = typer.Typer(
+    name="mcpconf",
+    help="Your MCP servers inside the firewalled container in which Claude Code runs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks can show locals, and ours hold tokens
+    add_completion=False,
+    rich_markup_mode=None,
+)
+compile_commands.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mcpconf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(  # noqa: ARG001
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Your MCP servers inside the firewalled container in which Claude Code runs."""

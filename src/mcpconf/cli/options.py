@@ -1,0 +1,126 @@
+"""Options that several commands share, and what they mean together."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcpconf.errors import Usage
+from mcpconf.model import CLIENTS, NEWEST, Client
+from mcpconf.readers.places import Places, find_places
+from mcpconf.readers.world import Configuration, Request, Session, read_configuration
+
+
+class Format(str, Enum):
+    """How to print."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Mode(str, Enum):
+    """Whose rules: an interactive session (and `mcp list`), or `claude -p`."""
+
+    INTERACTIVE = "interactive"
+    SESSION = "session"
+
+
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="Whose configuration to read (default: yours).", metavar="DIR"),
+]
+Project = Annotated[
+    Path, typer.Option("--project", help="The directory Claude Code is started in.", metavar="DIR")
+]
+ClientVersion = Annotated[
+    str, typer.Option("--client", help="Claude Code's version.", metavar="VERSION")
+]
+AsFormat = Annotated[Format, typer.Option("--format", help="How to print.")]
+AsMode = Annotated[Mode, typer.Option("--mode", help="Whose rules decide about approval.")]
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show secret values.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+McpConfig = Annotated[
+    list[str] | None,
+    typer.Option("--mcp-config", help="As claude's option.", metavar="FILE|JSON"),
+]
+Strict = Annotated[bool, typer.Option("--strict-mcp-config", help="As claude's option.")]
+Bare = Annotated[bool, typer.Option("--bare", help="As claude's option.")]
+Sources = Annotated[
+    str | None, typer.Option("--setting-sources", help="As claude's option.", metavar="LIST")
+]
+SettingsFile = Annotated[
+    str | None, typer.Option("--settings", help="As claude's option.", metavar="FILE|JSON")
+]
+PluginDirs = Annotated[
+    list[str] | None, typer.Option("--plugin-dir", help="As claude's option.", metavar="DIR")
+]
+HomeMcpJson = Annotated[
+    bool, typer.Option("--home-mcp-json", help="Take ~/.mcp.json in as user servers.")
+]
+HERE = Path()
+
+
+def client(version: str) -> Client:
+    """Find a client by its version; a short form such as `328` will do."""
+    for known in CLIENTS.values():
+        if version in (known.version, known.version.rpartition(".")[2]):
+            return known
+    raise Usage(
+        f"no client {version!a} is known",
+        help=f"known versions: {', '.join(CLIENTS)} (default {NEWEST})",
+    )
+
+
+def session(
+    mcp_config: list[str] | None,
+    sources: str | None,
+    settings: str | None,
+    plugin_dirs: list[str] | None,
+    *flags: bool,
+) -> Session:
+    """Put the client's own options together; ``flags`` are strict and bare."""
+    strict, bare = flags
+    chosen = frozenset({"user", "project", "local"})
+    if sources is not None:
+        names = frozenset(s.strip() for s in sources.split(",") if s.strip())
+        if names - chosen:
+            raise Usage(
+                f"--setting-sources knows user, project and local, not {sorted(names - chosen)[0]!a}"
+            )
+        chosen = names
+    return Session(
+        mcp_config=tuple(mcp_config or ()),
+        strict=strict,
+        bare=bare or bool(os.environ.get("CLAUDE_CODE_SIMPLE")),
+        sources=chosen,
+        settings=settings,
+        plugin_dirs=tuple(plugin_dirs or ()),
+    )
+
+
+def look(
+    home: Path | None,
+    project: Path,
+    version: str = NEWEST,
+    options: Session | None = None,
+    *,
+    interactive: bool = True,
+    home_mcp_json: bool = False,
+) -> tuple[Configuration, Places]:
+    """Read the configuration of a home and a project."""
+    if not project.is_dir():
+        raise Usage(f"{str(project)!a} is not a directory", help="give --project DIR")
+    request = Request(
+        home=(home or Path.home()).absolute(),
+        project=project.absolute(),
+        environ=os.environ,
+        client=client(version),
+        interactive=interactive,
+        session=options or Session(),
+        home_mcp_json=home_mcp_json,
+    )
+    return read_configuration(request), find_places(home.absolute() if home else None)

@@ -1,0 +1,265 @@
+"""The versioned files in which compile time and run-time meet, and nothing else they share.
+
+``egress.json`` is read in the container: what may leave, and why.  ``routes.json`` is read by the
+gateway on the host (0600).  A secret in a route *is its origin*: the file and the pointer (RFC
+6901) where it is written, and where each variable in it comes from.  The gateway opens those when
+it needs them, so no secret is ever copied, and a rotated one needs no sync.  ``digest`` is the
+sha256 of the entry as it was when the route was made: where it differs, the route is stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mcpconf.model import Json, ServerId
+
+VERSION = 1
+
+
+class Because(NamedTuple):
+    """Why a row exists: the layer that wants it and the reason in words."""
+
+    layer: str
+    text: str
+
+
+class EgressRow(NamedTuple):
+    """One destination that may leave.  ``form`` is name, wildcard, address or network."""
+
+    host: str
+    port: int
+    form: str
+    servers: tuple[ServerId, ...] = ()
+    because: tuple[Because, ...] = ()
+
+
+class GatewayAddress(NamedTuple):
+    """Where containers reach the gateway."""
+
+    host: str
+    port: int
+
+
+class Egress(NamedTuple):
+    """Everything that may leave the container; ``gateway`` is None where nothing needs it."""
+
+    rows: tuple[EgressRow, ...] = ()
+    gateway: GatewayAddress | None = None
+    mode: str = "default"
+
+
+class Ref(NamedTuple):
+    """Where a secret is written.
+
+    ``variables`` maps the names in its text to where they come from: None is the environment.
+    ``passes`` is how often the client expands the text (headers: 2).
+    """
+
+    file: str
+    pointer: str
+    passes: int = 1
+    variables: Mapping[str, tuple[str, str] | None] = {}
+
+
+class Route(NamedTuple):
+    """One server behind the gateway.
+
+    Either ``url`` (or ``url_ref`` where it holds a secret) leads to it, or it is a process: then
+    ``entry`` is where its command stands.  ``headers`` are added on the way out.
+    """
+
+    server: ServerId
+    name: str
+    kind: str
+    transport: str
+    digest: str
+    entry: Ref
+    url: str | None = None
+    url_ref: Ref | None = None
+    headers: Mapping[str, Ref] = {}
+    headers_helper: Ref | None = None
+    because: tuple[str, ...] = ()
+
+
+class Routes(NamedTuple):
+    """The routes of one project; ``project`` is its path."""
+
+    project: str
+    client: str
+    routes: tuple[Route, ...] = ()
+
+
+class ContractError(ValueError):
+    """A file is not what this version reads.  The message says which key, never its value."""
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def dump(value: Mapping[str, Json]) -> str:
+    """Serialise: sorted keys, two spaces, ASCII, a final line feed.  Same value, same bytes."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
+def dump_egress(egress: Egress) -> str:
+    """``egress.json`` as text."""
+    gateway = egress.gateway
+    rows: list[Json] = [
+        {
+            "host": row.host,
+            "port": row.port,
+            "form": row.form,
+            "servers": list(row.servers),
+            "because": [{"layer": b.layer, "text": b.text} for b in row.because],
+        }
+        for row in egress.rows
+    ]
+    return dump(
+        {
+            "version": VERSION,
+            "mode": egress.mode,
+            "gateway": {"host": gateway.host, "port": gateway.port} if gateway else None,
+            "rows": rows,
+        }
+    )
+
+
+def dump_routes(routes: Routes) -> str:
+    """``routes.json`` as text."""
+    return dump(
+        {
+            "version": VERSION,
+            "project": routes.project,
+            "client": routes.client,
+            "routes": [_route_json(r) for r in routes.routes],
+        }
+    )
+
+
+def _route_json(route: Route) -> dict[str, Json]:
+    return {
+        "server": route.server,
+        "name": route.name,
+        "kind": route.kind,
+        "transport": route.transport,
+        "digest": route.digest,
+        "entry": _ref_json(route.entry),
+        "url": route.url,
+        "url_ref": _ref_json(route.url_ref),
+        "headers": {name: _ref_json(ref) for name, ref in route.headers.items()},
+        "headers_helper": _ref_json(route.headers_helper),
+        "because": list(route.because),
+    }
+
+
+def _ref_json(ref: Ref | None) -> Json:
+    if ref is None:
+        return None
+    return {
+        "file": ref.file,
+        "pointer": ref.pointer,
+        "passes": ref.passes,
+        "variables": {
+            name: None if place is None else {"file": place[0], "pointer": place[1]}
+            for name, place in ref.variables.items()
+        },
+    }
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def load_egress(text: str) -> Egress:
+    """Read ``egress.json``.
+
+    Raises:
+        ContractError: it is not JSON, of another version, or has another shape.
+
+    """
+    document = _document(text)
+    try:
+        gateway = document["gateway"]
+        return Egress(
+            rows=tuple(
+                EgressRow(
+                    row["host"],
+                    row["port"],
+                    row["form"],
+                    tuple(row["servers"]),
+                    tuple(Because(b["layer"], b["text"]) for b in row["because"]),
+                )
+                for row in document["rows"]
+            ),
+            gateway=GatewayAddress(gateway["host"], gateway["port"]) if gateway else None,
+            mode=document["mode"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ContractError(f"egress.json lacks {error}") from None
+
+
+def load_routes(text: str) -> Routes:
+    """Read ``routes.json``.
+
+    Raises:
+        ContractError: it is not JSON, of another version, or has another shape.
+
+    """
+    document = _document(text)
+    try:
+        return Routes(
+            document["project"], document["client"], tuple(map(_route, document["routes"]))
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ContractError(f"routes.json lacks {error}") from None
+
+
+def _route(raw: dict[str, Json]) -> Route:
+    headers = raw["headers"]
+    because = raw["because"]
+    entry = _ref(raw["entry"])
+    assert isinstance(headers, dict)
+    assert isinstance(because, list)
+    assert entry is not None
+    return Route(
+        server=ServerId(str(raw["server"])),
+        name=str(raw["name"]),
+        kind=str(raw["kind"]),
+        transport=str(raw["transport"]),
+        digest=str(raw["digest"]),
+        entry=entry,
+        url=None if raw["url"] is None else str(raw["url"]),
+        url_ref=_ref(raw["url_ref"]),
+        headers={name: ref for name, value in headers.items() if (ref := _ref(value))},
+        headers_helper=_ref(raw["headers_helper"]),
+        because=tuple(map(str, because)),
+    )
+
+
+def _ref(raw: Json) -> Ref | None:
+    if not isinstance(raw, dict):
+        return None
+    variables = raw["variables"]
+    passes = raw["passes"]
+    assert isinstance(variables, dict)
+    assert isinstance(passes, int)
+    return Ref(
+        str(raw["file"]),
+        str(raw["pointer"]),
+        passes,
+        {
+            name: (str(place["file"]), str(place["pointer"])) if isinstance(place, dict) else None
+            for name, place in variables.items()
+        },
+    )
+
+
+def _document(text: str) -> dict[str, object] | dict[str, list[dict[str, Json]]]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ContractError(f"it is not JSON: {error.__class__.__name__}") from None
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise ContractError(f"it is not of version {VERSION}")
+    return document

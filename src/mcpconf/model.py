@@ -1,0 +1,308 @@
+"""The nouns: what a server is, where it may be written, what became of it, and why.
+
+Everything here is a frozen value.  Text from the user's files lives in :class:`Text`, which never
+prints itself: somebody has to decide what may be shown (``secret.py``) or where it may go
+(``plan``) before a character of it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from enum import Enum
+from hashlib import sha256
+from typing import NewType
+
+from mcpconf.origin import Origin
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+ServerId = NewType("ServerId", str)
+"""A server's name where text meets syntax: ``[a-z0-9-]{1,40}``.  Minted only by :func:`mint`."""
+
+
+class Scope(Enum):
+    """Where a server is defined.  ``value`` is the word that people and JSON see."""
+
+    USER = "user"
+    PROJECT = "project"
+    LOCAL = "local"
+    DYNAMIC = "dynamic"  # --mcp-config
+    MANAGED = "managed"  # /etc/claude-code/managed-mcp.json; the client says "enterprise"
+    PLUGIN = "plugin"
+    CONNECTOR = "connector"  # claude.ai
+
+
+class State(Enum):
+    """What became of one definition.  ``ACTIVE`` means: the client would start it."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    DISABLED = "disabled"
+    DENIED = "denied"
+    SHADOWED = "shadowed"
+    SKIPPED = "skipped"
+
+
+class Kind(Enum):
+    """How a server is reached, which decides how it gets into the container."""
+
+    STDIO = "stdio"
+    HTTP = "http"
+    OAUTH = "oauth"
+    LOCALHOST = "localhost"
+
+
+class Text:
+    """A string of the configuration: as it is written, and as the client expands it.
+
+    A plain class on purpose: ``dataclasses.asdict`` and ``json.dumps`` cannot open it, and its
+    ``repr`` shows no value.  ``variables`` are the names it refers to, ``missing`` those among
+    them that are unset and have no default (their ``${X}`` stays in the text).
+    """
+
+    __slots__ = ("_expanded", "_safe", "_written", "missing", "variables")
+
+    def __init__(
+        self,
+        written: str,
+        expanded: str | None = None,
+        *,
+        safe: str | None = None,
+        variables: tuple[str, ...] = (),
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        self._written = written
+        self._expanded = written if expanded is None else expanded
+        self._safe = self._expanded if safe is None else safe
+        self.variables = variables
+        self.missing = missing
+
+    def __repr__(self) -> str:
+        return "Text(***)"
+
+    def reveal(self) -> str:
+        """Return the expanded value.  It may be a secret: only for ``--reveal`` and decisions."""
+        return self._expanded
+
+    def safe(self) -> str:
+        """Return the expanded value, but with ``${NAME}`` for variables that hold secrets.
+
+        Secrets that stand in the file itself are still in it: ``secret.py`` masks those.
+        """
+        return self._safe
+
+    def reveal_written(self) -> str:
+        """Return the value as it stands in the file.  It may be a secret as well."""
+        return self._written
+
+
+class Stdio(NamedTuple):
+    """A server that the client starts: a command, not a shell line."""
+
+    command: Text
+    args: tuple[Text, ...] = ()
+    env: Mapping[str, Text] = {}
+
+
+class Remote(NamedTuple):
+    """A server that the client connects to.  ``type`` is ``http``, ``sse`` or ``ws``."""
+
+    type: str
+    url: Text
+    headers: Mapping[str, Text] = {}
+    headers_helper: Text | None = None
+    oauth: bool = False  # the entry has an ``oauth`` object
+
+    @property
+    def authorization(self) -> bool:
+        """Whether an Authorization header is configured: then the client never tries OAuth."""
+        return any(name.lower() == "authorization" for name in self.headers)
+
+
+class Server(NamedTuple):
+    """One entry, as the user wrote it.
+
+    ``digest`` identifies the entry's text (sha256 of its canonical JSON), so that a user's trust
+    holds for what they saw and for nothing else.
+    """
+
+    name: str
+    scope: Scope
+    origin: Origin
+    transport: Stdio | Remote
+    digest: str = ""
+    options: Mapping[str, Json] = {}  # timeout, alwaysLoad
+
+    @property
+    def id(self) -> ServerId:
+        return mint(self.name)
+
+
+class Skipped(NamedTuple):
+    """An entry that the client drops: it has no transport, and it hides nothing."""
+
+    name: str
+    scope: Scope
+    origin: Origin
+    because: str
+
+    @property
+    def id(self) -> ServerId:
+        return mint(self.name)
+
+
+class Reason(NamedTuple):
+    """Why something was decided.  ``rule`` is a stable id, documented in docs/rules.md."""
+
+    rule: str
+    text: str
+    origin: Origin | None = None
+
+
+class Resolved(NamedTuple):
+    """One definition and what became of it."""
+
+    server: Server | Skipped
+    state: State
+    because: Reason
+    shadows: tuple[Resolved, ...] = ()
+
+
+class Classified(NamedTuple):
+    """A server that is in force, its kind, and the evidence.
+
+    ``remote`` is what it connects to in the end: its own transport, or the server that its command
+    only wraps; None for a server that runs as a process.
+    """
+
+    server: Server
+    kind: Kind
+    because: Reason
+    remote: Remote | None = None
+
+
+class Client(NamedTuple):
+    """How one version of Claude Code reads its configuration, where versions differ.
+
+    Every switch names the fact (measured on the real client) behind it; the numbers are those of
+    the study that docs/architecture.md summarises.
+    """
+
+    version: str
+    normalised_approvals: bool  # 18: approvals also match the normalised name
+    untracked_local_approves: bool  # 16: settings.local.json of an untrusted git folder counts
+    home_local_approves: bool  # 16: any settings.local.json counts when cwd is HOME
+    root_local_settings: bool  # 9: also reads the main repository's settings.local.json
+    list_shows_disabled: bool  # 21: `mcp list` honours disabledMcpServers
+    managed_broken_is_exclusive: bool  # 23: an unparsable managed-mcp.json still shuts the rest
+    managed_allow_list: bool  # 23: allow lists filter the managed set
+    managed_settings_fatal: bool  # 24: unparsable managed-settings.json ends the program
+    lenient_rejections: bool  # 27: a bare string in disabledMcpjsonServers is that name
+    host_types: bool  # 28: accepts the types `sdk` and `claudeai-proxy`
+    blank_file_is_error: bool  # 33: an empty .mcp.json is reported
+    reserves_more: bool  # 32: `Claude Browser`, `__proto__`, and trailing `_` do not count
+    prototype_names: bool  # 32, 44: `constructor` and friends are JavaScript internals
+    url_needs_type: bool  # 29: its own message for a url without a type
+    warns_white_space: bool  # 37: says so when a value has blanks around it
+    relative_back_links: bool  # 8: a worktree's back link may be relative
+    global_env_any_value: bool  # 42: takes any JSON value in the `env` of ~/.claude.json
+
+
+CLIENTS: Mapping[str, Client] = {
+    "2.1.328": Client(
+        version="2.1.328",
+        normalised_approvals=False,
+        untracked_local_approves=False,
+        home_local_approves=True,
+        root_local_settings=True,
+        list_shows_disabled=True,
+        managed_broken_is_exclusive=True,
+        managed_allow_list=False,
+        managed_settings_fatal=True,
+        lenient_rejections=True,
+        host_types=False,
+        blank_file_is_error=False,
+        reserves_more=True,
+        prototype_names=False,
+        url_needs_type=True,
+        warns_white_space=True,
+        relative_back_links=True,
+        global_env_any_value=False,
+    ),
+    "2.1.197": Client(
+        version="2.1.197",
+        normalised_approvals=True,
+        untracked_local_approves=True,
+        home_local_approves=False,
+        root_local_settings=False,
+        list_shows_disabled=False,
+        managed_broken_is_exclusive=False,
+        managed_allow_list=True,
+        managed_settings_fatal=False,
+        lenient_rejections=False,
+        host_types=True,
+        blank_file_is_error=True,
+        reserves_more=False,
+        prototype_names=True,
+        url_needs_type=False,
+        warns_white_space=False,
+        relative_back_links=False,
+        global_env_any_value=True,
+    ),
+}
+NEWEST = "2.1.328"
+
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_ID_LENGTH, _DIGEST_LENGTH = 40, 8
+
+
+def mint(name: str) -> ServerId:
+    """Make the id of a server's name: the name itself where it is plain, else a slug and a digest.
+
+    The same name always gives the same id, whatever else is configured, and two names never share
+    one: a plain name that looks like slug-and-digest gets a digest of its own.
+    """
+    plain = 0 < len(name) <= _ID_LENGTH and _ID_CHARACTERS.issuperset(name)
+    if plain and name[0] != "-" and name[-1] != "-" and not _ends_in_digest(name):
+        return ServerId(name)
+    slug = "".join(c if c in _ID_CHARACTERS else "-" for c in name[:200].lower())
+    slug = "-".join(part for part in slug.split("-") if part)[: _ID_LENGTH - _DIGEST_LENGTH - 1]
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+    return ServerId(f"{slug.strip('-') or 'server'}-{digest}")
+
+
+def _ends_in_digest(name: str) -> bool:
+    tail = name.rpartition("-")[2]
+    return len(tail) == _DIGEST_LENGTH and all(c in "0123456789abcdef" for c in tail)
+
+
+def normalised(name: str) -> str:
+    """The name as it appears in tool names: all but ``[a-zA-Z0-9_-]`` becomes ``_`` (fact 11)."""
+    return "".join(
+        c if c.isascii() and (c.isalnum() or c in "_-") else "_" * _utf16_length(c) for c in name
+    )
+
+
+def _utf16_length(character: str) -> int:
+    return 2 if ord(character) > 0xFFFF else 1  # noqa: PLR2004  JavaScript counts UTF-16 units
+
+
+def javascript_order(names: Iterable[str]) -> list[str]:
+    """Order keys as JavaScript objects do: integers first, ascending (fact 14)."""
+    names = list(names)
+    integers = [n for n in names if _is_index(n)]
+    if not integers:
+        return names
+    return sorted(integers, key=int) + [n for n in names if not _is_index(n)]
+
+
+def _is_index(name: str) -> bool:
+    return (
+        name.isascii()
+        and name.isdigit()
+        and (name == "0" or name[0] != "0")
+        and len(name) <= 10  # noqa: PLR2004
+        and int(name) < 2**32 - 1
+    )

@@ -1,0 +1,126 @@
+"""``${NAME}`` and ``${NAME:-default}``, as the client expands them (facts 38-45).
+
+One pass, nothing else: no ``$NAME``, no nesting, no escape; the default ends at the first ``}``;
+set but empty counts as set; unset without a default stays as it stands.  Header values get a
+second pass.  The scan never goes back, so a hostile text costs no more than its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from typing import NamedTuple
+
+from mcpconf.model import Text
+from mcpconf.origin import Origin
+from mcpconf.secret import secret_variable
+
+_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_NEXT = _FIRST | frozenset("0123456789")
+
+
+class Variables:
+    """The variables that expansion sees: layers of ``name → value``, later ones win.
+
+    Args:
+        layers: pairs of the values and where they stand (None is the process environment).
+
+    """
+
+    def __init__(self, *layers: tuple[Mapping[str, str], Origin | None]) -> None:
+        self._values: dict[str, str] = {}
+        self._origins: dict[str, Origin | None] = {}
+        for values, origin in layers:
+            self._values.update(values)
+            self._origins.update(dict.fromkeys(values, origin))
+
+    def __repr__(self) -> str:
+        return f"Variables({len(self._values)} names)"
+
+    def get(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    def origin(self, name: str) -> Origin | None:
+        """Where a variable comes from: a settings file, or None for the environment."""
+        origin = self._origins.get(name)
+        return origin.at(name) if origin else None
+
+
+class Reference(NamedTuple):
+    """One ``${…}`` of a text: its span, the variable's name and the default, if any."""
+
+    start: int
+    end: int
+    name: str
+    default: str | None
+
+
+def references(text: str) -> list[Reference]:
+    """Find every reference, left to right."""
+    found: list[Reference] = []
+    last_brace = text.rfind("}")
+    at = text.find("${", 0, last_brace + 1)
+    while at >= 0:
+        reference = _reference(text, at)
+        if reference:
+            found.append(reference)
+        at = text.find("${", reference.end if reference else at + 2, last_brace + 1)
+    return found
+
+
+def _reference(text: str, at: int) -> Reference | None:
+    """Read the reference at ``at``, if it is one.  A closing brace is known to follow."""
+    start = end = at + 2
+    if text[start : start + 1] not in _FIRST:
+        return None
+    while text[end] in _NEXT:
+        end += 1
+    name = text[start:end]
+    if text[end] == "}":
+        return Reference(at, end + 1, name, None)
+    if not text.startswith(":-", end):
+        return None
+    closing = text.index("}", end)
+    return Reference(at, closing + 1, name, text[end + 2 : closing])
+
+
+def expand(
+    written: str, variables: Variables, *, passes: int = 1, hidden: Container[str] = ()
+) -> Text:
+    """Expand a text once, or twice as the client does with header values (fact 41).
+
+    Variables in ``hidden``, and those whose name says so, stay references in its safe form.
+    """
+    if "${" not in written:
+        return Text(written)
+    text = safe = written
+    names: dict[str, None] = {}
+    missing: dict[str, None] = {}
+    for _ in range(passes):
+        found = references(text)
+        names.update(dict.fromkeys(r.name for r in found))
+        missing.update(dict.fromkeys(r.name for r in found if _value(r, variables) is None))
+        text = _replace(text, lambda r: _value(r, variables))
+        safe = _replace(safe, lambda r: _visible(r, variables, hidden))
+    return Text(written, text, safe=safe, variables=tuple(names), missing=tuple(missing))
+
+
+def _value(reference: Reference, variables: Variables) -> str | None:
+    value = variables.get(reference.name)
+    return reference.default if value is None else value
+
+
+def _visible(reference: Reference, variables: Variables, hidden: Container[str]) -> str | None:
+    if reference.name in hidden or secret_variable(reference.name):
+        return f"${{{reference.name}}}"  # without its default, which may be the secret itself
+    return _value(reference, variables)
+
+
+def _replace(text: str, value: Callable[[Reference], str | None]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for reference in references(text):
+        replacement = value(reference)
+        if replacement is not None:
+            pieces += text[done : reference.start], replacement
+            done = reference.end
+    return "".join((*pieces, text[done:]))

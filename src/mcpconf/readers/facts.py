@@ -1,0 +1,95 @@
+"""Facts that were gathered before: stored logins and the answers of earlier probes.
+
+Only their presence matters; no token is looked at twice, and none is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from hashlib import sha256
+
+from mcpconf.model import Json, Remote
+from mcpconf.origin import Source
+from mcpconf.readers.catalogue import Catalogue
+from mcpconf.readers.json_text import Document, parse
+from mcpconf.readers.world import Read
+
+FACTS_VERSION = 1
+
+
+class Probe(NamedTuple):
+    """What a server answered to ``initialize`` without credentials, and when (Unix seconds).
+
+    ``answer`` is ``open`` (no login wanted), ``oauth`` (401 with resource metadata), ``refused``
+    (401 or 403 without), or ``none`` (no MCP answer); ``detail`` says more in a few words.
+    """
+
+    answer: str
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known beside the configuration."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    logins: frozenset[str] = frozenset()
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+
+
+def login_key(name: str, remote: Remote) -> str:
+    """The key under which the client stores a server's login (fact 56)."""
+    identity = {
+        "type": remote.type,
+        "url": remote.url.reveal(),
+        "headers": {k: v.reveal() for k, v in remote.headers.items()},
+    }
+    text = json.dumps(identity, ensure_ascii=False, separators=(",", ":"))
+    return f"{name}|{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def probe_key(remote: Remote) -> str:
+    """The key of a probe: it names the endpoint and cannot be read back."""
+    identity = f"{remote.type} {remote.url.reveal()}"
+    return sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def read_logins(credentials: Read) -> frozenset[str]:
+    """The keys of stored MCP logins.  Their content is dropped here."""
+    value = _object(credentials).get("mcpOAuth")
+    if not isinstance(value, dict):
+        return frozenset()
+    return frozenset(
+        key
+        for key, login in value.items()
+        if isinstance(login, dict) and (login.get("accessToken") or login.get("refreshToken"))
+    )
+
+
+def read_probes(cache: Read) -> dict[str, Probe]:
+    """The cached probes; an unreadable cache is an empty one."""
+    document = _object(cache)
+    probes = document.get("probes")
+    if document.get("version") != FACTS_VERSION or not isinstance(probes, dict):
+        return {}
+    return {key: probe for key, raw in probes.items() if (probe := _probe(raw))}
+
+
+def _probe(raw: Json) -> Probe | None:
+    if not isinstance(raw, dict):
+        return None
+    answer, detail, at = raw.get("answer"), raw.get("detail"), raw.get("at")
+    if not isinstance(answer, str) or not isinstance(detail, str):
+        return None
+    return Probe(answer, detail, float(at)) if isinstance(at, int | float) else None
+
+
+def _object(file: Read) -> Mapping[str, Json]:
+    document = parse(file) if isinstance(file, Source) else None
+    if isinstance(document, Document) and isinstance(document.value, dict):
+        return document.value
+    return {}

@@ -1,0 +1,113 @@
+"""What is read beside the client's configuration: policy, shipped whitelists, cached facts."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mcpconf._resources import data
+from mcpconf.origin import Source
+from mcpconf.readers.catalogue import Catalogue
+from mcpconf.readers.facts import Facts, read_logins, read_probes
+from mcpconf.readers.places import Places
+from mcpconf.readers.whitelist import Detect, Shipped, read_shipped
+from mcpconf.readers.world import Configuration, Read, read
+
+_LOOKED_AT = 256 * 1024  # bytes of a file in which a stack's mark is looked for
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where mcpconf's own things are, and what they hold.  Read when asked for, then kept."""
+
+    places: Places
+    roots: tuple[str, ...]  # directories of the project that may show a stack
+    configuration: Configuration = field(repr=False)
+
+    @cached_property
+    def user_policy(self) -> Read:
+        return read(self.places.policy)
+
+    @cached_property
+    def project_policy(self) -> Read:
+        found = (read(os.path.join(root, "mcpconf.toml")) for root in self.roots)
+        return next(filter(None, found), None)
+
+    @cached_property
+    def facts(self) -> Facts:
+        catalogue = read(data("whitelist", "servers.toml"))
+        return Facts(
+            catalogue=Catalogue(catalogue) if isinstance(catalogue, Source) else Catalogue(),
+            logins=read_logins(self.configuration.credentials),
+            probes=read_probes(read(self.places.facts)),
+        )
+
+    @cached_property
+    def shipped(self) -> Shipped:
+        stacks = sorted(data("whitelist", "stacks").glob("*.toml"))
+        return read_shipped(
+            _source(data("whitelist", "base.toml")),
+            _source(data("whitelist", "registries.toml")),
+            tuple(map(_source, stacks)),
+        )
+
+    @cached_property
+    def stacks(self) -> Mapping[str, str]:
+        """The stacks that the project shows, each with the evidence."""
+        return dict(self._stacks())
+
+    def _stacks(self) -> Iterator[tuple[str, str]]:
+        for stack in self.shipped.stacks.values():
+            shown = (evidence for d in stack.detect if (evidence := _detected(d, self.roots)))
+            evidence = next(shown, None)
+            if evidence:
+                yield stack.name, evidence
+
+
+def look_around(configuration: Configuration, places: Places) -> Surroundings:
+    """Gather what a compilation needs beside the configuration."""
+    roots = tuple(dict.fromkeys((configuration.cwd, configuration.key)))
+    return Surroundings(places, roots, configuration)
+
+
+def _source(path: Path) -> Source:
+    source = read(path)
+    assert isinstance(source, Source), f"mcpconf is incomplete: {path} is missing"
+    return source
+
+
+def _detected(detect: Detect, roots: tuple[str, ...]) -> str:
+    for root in roots:
+        for name in _matching(root, detect.file):
+            if not detect.contains:
+                return f"{name} is there"
+            if _holds(os.path.join(root, name), detect.contains):
+                return f"{name} names {detect.contains.strip(chr(34))}"
+    return ""
+
+
+def _matching(root: str, pattern: str) -> list[str]:
+    folder, _, last = pattern.rpartition("/")
+    directory = os.path.join(root, folder)
+    if "*" not in last and "?" not in last:
+        return [pattern] if os.path.exists(os.path.join(root, pattern)) else []
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return []
+    return [os.path.join(folder, n) for n in fnmatch.filter(names, last)][:20]
+
+
+def _holds(path: str, text: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return text.encode() in os.read(descriptor, _LOOKED_AT)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False

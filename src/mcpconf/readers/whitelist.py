@@ -1,0 +1,171 @@
+"""Whitelist rows: the shipped layers and those of mcpconf.toml, each host checked at the border."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from enum import Enum
+
+from mcpconf.findings import Finding
+from mcpconf.hosts import Destination, parse_destination, parse_ports
+from mcpconf.names import Problem, looks_alike, quote
+from mcpconf.origin import Origin, Source
+
+
+class Layer(Enum):
+    """Where a row comes from, the most general first."""
+
+    BASE = "base"
+    REGISTRY = "registry"
+    STACK = "stack"
+    USER = "user"
+    PROJECT = "project"
+
+
+class Row(NamedTuple):
+    """One host that may be reached: which, on which ports, why, and who says so.
+
+    ``condition`` narrows a row: the runners of a registry row, the stack's name of a stack row,
+    the project's path of a user's row.
+    """
+
+    destination: Destination
+    ports: tuple[int, ...]
+    why: str
+    layer: Layer
+    origin: Origin
+    condition: tuple[str, ...] = ()
+    optional: bool = False
+
+
+class Detect(NamedTuple):
+    """How a stack shows in a project: a file, perhaps with a text in it."""
+
+    file: str
+    contains: str = ""
+
+
+class Stack(NamedTuple):
+    """A kind of project and the hosts that its tools need."""
+
+    name: str
+    title: str
+    detect: tuple[Detect, ...]
+    includes: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+class Shipped(NamedTuple):
+    """The whitelist layers that come with mcpconf."""
+
+    base: tuple[Row, ...] = ()
+    registries: tuple[Row, ...] = ()
+    stacks: Mapping[str, Stack] = {}
+
+
+def read_shipped(
+    base: Source, registries: Source, stacks: tuple[Source, ...]
+) -> Shipped:
+    """Parse the shipped layers.  They are part of the program: a fault in them is a bug."""
+    found = [_stack(source) for source in stacks]
+    return Shipped(
+        base=_shipped_rows(base, Layer.BASE),
+        registries=_shipped_rows(registries, Layer.REGISTRY),
+        stacks={stack.name: stack for stack in found},
+    )
+
+
+def _shipped_rows(source: Source, layer: Layer) -> tuple[Row, ...]:
+    table = tomllib.loads(source.text)
+    findings: list[Finding] = []
+    rows = tuple(read_rows(table.get("allow", []), Origin(source), layer, findings))
+    assert not findings, findings
+    return rows
+
+
+def _stack(source: Source) -> Stack:
+    table = tomllib.loads(source.text)
+    rows = _shipped_rows(source, Layer.STACK)
+    name = table["name"]
+    return Stack(
+        name=name,
+        title=table["title"],
+        detect=tuple(Detect(d["file"], d.get("contains", "")) for d in table.get("detect", [])),
+        includes=tuple(table.get("includes", ())),
+        rows=tuple(row._replace(condition=(name,)) for row in rows),
+    )
+
+
+def read_rows(
+    raw: object, origin: Origin, layer: Layer, findings: list[Finding]
+) -> Iterator[Row]:
+    """Read ``[[allow]]`` tables; what is wrong with one leaves out that one and says so."""
+    if not isinstance(raw, list):
+        findings.append(_bad("`allow` is a list of tables", "write `[[allow]]`", origin))
+        return
+    for index, item in enumerate(raw):
+        at = origin.at("allow", index)
+        if not isinstance(item, dict):
+            findings.append(_bad("an `allow` row is a table", "write `[[allow]]`", at))
+            continue
+        row = _row(item, at, layer)
+        if isinstance(row, Finding):
+            findings.append(row)
+            continue
+        findings.extend(_remarks(row, item))
+        yield row
+
+
+_ROW_KEYS = frozenset("host ports why source optional runners project".split())
+
+
+def _row(item: Mapping[str, object], at: Origin, layer: Layer) -> Row | Finding:
+    unknown = sorted(set(item) - _ROW_KEYS)
+    if unknown:
+        return _bad(f"unknown key {quote(unknown[0])} in a row", "remove it", at)
+    host = item.get("host")
+    if not isinstance(host, str):
+        return _bad("a row has no `host`", 'write `host = "api.example.com"`', at)
+    destination = parse_destination(host)
+    if isinstance(destination, Problem):
+        return _bad(destination.message, destination.help, at)
+    ports = parse_ports(item.get("ports", [443]))
+    if isinstance(ports, Problem):
+        return _bad(ports.message, ports.help, at)
+    condition = item.get("runners") or item.get("project") or ()
+    return Row(
+        destination=destination,
+        ports=ports,
+        why=_line(item.get("why")),
+        layer=layer,
+        origin=at,
+        condition=(condition,) if isinstance(condition, str) else _texts(condition),
+        optional=item.get("optional") is True,
+    )
+
+
+def _remarks(row: Row, item: Mapping[str, object]) -> Iterator[Finding]:
+    if not row.why:
+        text = f"`{row.destination.host}` is open without a reason"
+        yield Finding("MC083", text, row.origin, help=('add `why = "…"`',))
+    written = looks_alike(row.destination.host)
+    if written:
+        yield Finding(
+            "MC084",
+            f"`{row.destination.host}` is {quote(written)} in letters outside ASCII",
+            row.origin,
+            help=("make sure that it is the name you mean",),
+        )
+
+
+def _bad(message: str, help_: str, at: Origin) -> Finding:
+    return Finding("MC081", message, at, help=(help_,) if help_ else ())
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list | tuple) else ()
+
+
+def _line(value: object) -> str:
+    return " ".join(str(value).split())[:200] if isinstance(value, str) else ""

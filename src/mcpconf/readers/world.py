@@ -1,0 +1,297 @@
+"""The only module that reads the user's files.  It reads; it does not parse.
+
+It is given its home, project and environment and has no default for them.  Whatever stands in the
+way of a file (a FIFO in its place, no permission, a loop of links, a size beyond the client's
+limit, a writer that is not done) becomes an :class:`Unreadable`, never an exception: the other
+files still count.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mcpconf.model import Client
+from mcpconf.origin import Source
+
+MCP_JSON_LIMIT = 2_097_152  # bytes; the client's own (fact 33)
+LIMIT = 256 * 1024 * 1024  # bytes; ours, for files that the client does not limit
+MANAGED = Path("/etc/claude-code")
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that is there and cannot be read; ``why`` in one clause."""
+
+    path: str
+    why: str
+
+
+Read = Source | Unreadable | None
+"""What became of a file: its text, why there is none, or None: it does not exist."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """The options of a session that change which servers load; named as the client's (§7)."""
+
+    mcp_config: tuple[str, ...] = ()
+    strict: bool = False
+    bare: bool = False
+    sources: frozenset[str] = frozenset({"user", "project", "local"})
+    settings: str | None = None
+    plugin_dirs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to look at: whose home, which launch directory, which environment and client."""
+
+    home: Path
+    project: Path
+    environ: Mapping[str, str] = field(repr=False)
+    client: Client
+    interactive: bool = True  # the rule of `mcp list`; False is that of `claude -p`
+    session: Session = field(default_factory=Session)
+    home_mcp_json: bool = False
+    managed: Path = MANAGED
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that Claude Code reads about MCP servers, as texts.
+
+    ``project_files`` runs from the outermost directory to the launch directory.
+    """
+
+    request: Request
+    cwd: str  # the launch directory without links
+    key: str  # its key in `projects`
+    in_repository: bool
+    global_file: Read
+    project_files: tuple[Source | Unreadable, ...]
+    home_file: Read  # ~/.mcp.json where the client does not read it
+    user_settings: Read
+    project_settings: Read
+    local_settings: tuple[Source | Unreadable, ...]
+    local_settings_tracked: bool
+    flag_settings: Read
+    managed_settings: tuple[Source | Unreadable, ...]
+    managed_servers: Read
+    dynamic: tuple[Read, ...]
+    credentials: Read
+    plugins: tuple[tuple[str, Source], ...] = ()  # (name, its .mcp.json or plugin.json)
+
+
+def read_configuration(request: Request) -> Configuration:
+    """Read every file that the client would read for this launch directory."""
+    cwd = os.path.realpath(request.project)
+    root = repository_root(cwd, request.client)
+    key = root or cwd
+    config = config_directory(request)
+    dot_claude = os.path.join(cwd, ".claude")
+    local = [os.path.join(dot_claude, "settings.local.json")]
+    if request.client.root_local_settings and key != cwd:
+        local.append(os.path.join(key, ".claude", "settings.local.json"))
+    project_files = tuple(filter(None, map(_read_mcp_json, walk_up(cwd))))
+    home_file = os.path.join(request.home, ".mcp.json")
+    seen = {f.path for f in project_files}
+    return Configuration(
+        request=request,
+        cwd=cwd,
+        key=key,
+        in_repository=root is not None,
+        global_file=_read_global(request, config),
+        project_files=project_files,
+        home_file=None
+        if os.path.realpath(home_file) in seen or home_file in seen
+        else _read_mcp_json(home_file),
+        user_settings=read(os.path.join(config, "settings.json")),
+        project_settings=read(os.path.join(dot_claude, "settings.json")),
+        local_settings=tuple(filter(None, map(read, local))),
+        local_settings_tracked=_tracked(request, cwd, local[0]),
+        flag_settings=_read_flag(request, request.session.settings),
+        managed_settings=_read_managed_settings(request.managed),
+        managed_servers=_read_mcp_json(os.path.join(request.managed, "managed-mcp.json")),
+        dynamic=tuple(_read_flag(request, text) for text in request.session.mcp_config),
+        credentials=read(os.path.join(config, ".credentials.json")),
+    )
+
+
+def config_directory(request: Request) -> str:
+    """``$CLAUDE_CONFIG_DIR`` (relative to the launch directory, ``~`` not expanded) or ~/.claude."""
+    chosen = request.environ.get("CLAUDE_CONFIG_DIR")
+    if chosen:
+        return os.path.join(request.project, chosen)
+    return os.path.join(request.home, ".claude")
+
+
+def walk_up(cwd: str) -> list[str]:
+    """Every ``.mcp.json`` that counts, outermost first: all ancestors but ``/`` (fact 5)."""
+    paths = []
+    directory = cwd
+    while directory != os.path.dirname(directory):
+        paths.append(os.path.join(directory, ".mcp.json"))
+        directory = os.path.dirname(directory)
+    return paths[::-1]
+
+
+def repository_root(cwd: str, client: Client) -> str | None:
+    """Find the main repository's root as the client does, without asking git (fact 8).
+
+    The nearest ancestor counts whose ``.git`` is a file or a directory; where that is the file of
+    a linked worktree, the main repository's root counts (a bare repository's own directory).
+    """
+    directory = cwd
+    while True:
+        marker = os.path.join(directory, ".git")
+        if os.path.isdir(marker) or os.path.isfile(marker):
+            return _main_repository(directory, marker, client) or directory
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return None
+        directory = parent
+
+
+def _main_repository(root: str, marker: str, client: Client) -> str | None:
+    """Follow a worktree's file to its main repository; None unless every link holds (measured)."""
+    pointer = _line_of(marker) if os.path.isfile(marker) else ""
+    if not pointer.startswith("gitdir:"):
+        return None
+    git_dir = os.path.normpath(os.path.join(root, pointer.removeprefix("gitdir:").strip()))
+    shared_name = _line_of(os.path.join(git_dir, "commondir"))
+    if not shared_name:
+        return None
+    shared = os.path.normpath(os.path.join(git_dir, shared_name))
+    back = _line_of(os.path.join(git_dir, "gitdir"))
+    if client.relative_back_links:
+        back = os.path.join(git_dir, back) if back else ""
+    is_linked = os.path.dirname(git_dir) == os.path.join(shared, "worktrees")
+    own = os.path.join(os.path.realpath(root), ".git")
+    if not (is_linked and back and os.path.realpath(back) == own):
+        return None
+    return os.path.dirname(shared) if os.path.basename(shared) == ".git" else shared
+
+
+def _line_of(path: str) -> str:
+    content = read(path, limit=MCP_JSON_LIMIT)
+    return content.text.strip() if isinstance(content, Source) else ""
+
+
+def _read_global(request: Request, config: str) -> Read:
+    legacy = os.path.join(config, ".config.json")
+    if os.path.exists(legacy):
+        return read(legacy)
+    if request.environ.get("CLAUDE_CONFIG_DIR"):
+        return read(os.path.join(config, ".claude.json"))
+    return read(os.path.join(request.home, ".claude.json"))
+
+
+def _read_managed_settings(directory: Path) -> tuple[Source | Unreadable, ...]:
+    paths = [os.path.join(directory, "managed-settings.json")]
+    drop_ins = os.path.join(directory, "managed-settings.d")
+    try:
+        names = sorted(os.listdir(drop_ins))
+    except OSError:
+        names = []
+    paths += [
+        os.path.join(drop_ins, n) for n in names if n.endswith(".json") and not n.startswith(".")
+    ]
+    return tuple(filter(None, map(read, paths)))
+
+
+def _read_flag(request: Request, value: str | None) -> Read:
+    """Read an option that takes a file or the JSON itself (--mcp-config, --settings)."""
+    if value is None:
+        return None
+    if value.lstrip().startswith("{"):
+        return Source("<command line>", value)
+    path = os.path.join(request.project, value)
+    return read(path) or Unreadable(path, "it does not exist")
+
+
+def _read_mcp_json(path: str) -> Read:
+    return read(path, limit=MCP_JSON_LIMIT)
+
+
+def read(path: str | Path, limit: int = LIMIT) -> Read:
+    """Read one file, at most ``limit`` bytes, without ever waiting for a writer.
+
+    Text is UTF-8; wrong bytes become U+FFFD, as in JavaScript.  A file that changes while it is
+    read is read again, three times at most.
+    """
+    path = os.fspath(path)
+    try:
+        for _ in range(_ATTEMPTS):
+            content = _read_once(path, limit)
+            if isinstance(content, bytes):
+                return Source(path, content.decode("utf-8", "replace"))
+            if content:
+                return Unreadable(path, content)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return Unreadable(path, (error.strerror or type(error).__name__).lower())
+    except ValueError:
+        return Unreadable(path, "its path holds a NUL character")
+    return Unreadable(path, "it changed each time it was read")
+
+
+def _read_once(path: str, limit: int) -> bytes | str:
+    """Return the bytes, why there are none, or "" when the file changed meanwhile."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            return f"it is not a regular file but {_file_type(before.st_mode)}"
+        if before.st_size > limit:
+            return f"it is larger than {limit} bytes"
+        content = _drain(descriptor, before.st_size + 1)
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return content if unchanged and len(content) == after.st_size else ""
+
+
+def _drain(descriptor: int, limit: int) -> bytes:
+    """Read to the end, or one byte beyond what the file held: then it has grown."""
+    content = os.read(descriptor, limit)
+    while content and len(content) < limit and (piece := os.read(descriptor, limit)):
+        content += piece
+    return content
+
+
+def _file_type(mode: int) -> str:
+    names = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return names.get(stat.S_IFMT(mode), "something else")
+
+
+def _tracked(request: Request, cwd: str, path: str) -> bool:
+    """Whether git tracks the local settings.  Only 2.1.197 asks (fact 16), so only then do we.
+
+    The repository may be hostile, so nothing that its configuration could start is left on.
+    """
+    if not request.client.untracked_local_approves or not os.path.exists(path):
+        return False
+    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    command += ["-C", cwd, "ls-files", "--error-unmatch", "--", path]
+    environment = {"PATH": request.environ.get("PATH", os.defpath), "HOME": "/nonexistent"}
+    try:
+        done = subprocess.run(  # noqa: S603  a fixed command; the path follows `--`
+            command, env=environment, capture_output=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
