@@ -76,7 +76,8 @@ def _matches(entry: PolicyEntry, server: Server, variables: Variables) -> bool:
         return entry.name == server.name
     if isinstance(transport, Stdio):
         words = (transport.command, *transport.args)
-        return entry.command == tuple(w.reveal() for w in words)
+        wanted = tuple(expand(w, variables).reveal() for w in entry.command or ())
+        return wanted == tuple(w.reveal() for w in words)
     if entry.url is None:
         return False
     return url_matches(expand(entry.url, variables).reveal(), transport.url.reveal())

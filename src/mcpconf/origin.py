@@ -60,6 +60,7 @@ class Source:
 
     path: str
     text: str = field(default="", repr=False)
+    syntax: str = "json"
     anchors: dict[Pointer, Member] = field(default_factory=dict, repr=False)
     marks: list[tuple[int, int]] = field(default_factory=lambda: [(0, 1)], repr=False)
 
@@ -106,6 +107,8 @@ def locate(source: Source, pointer: Pointer) -> Position | None:
     """
     if not pointer:
         return Position(1, 1)
+    if source.syntax == "toml":
+        return _locate_toml(source.text, pointer)
     known = next(
         (n for n in range(len(pointer), 0, -1) if pointer[:n] in source.anchors),
         0,
@@ -126,6 +129,26 @@ def locate(source: Source, pointer: Pointer) -> Position | None:
         return None
     assert found is not None
     return source.position(found.key_at)
+
+
+def _locate_toml(text: str, pointer: Pointer) -> Position | None:
+    """Find the line of a table or key in TOML: ``[[allow]]`` number *n*, ``[servers.NAME]``, a key.
+
+    Pointers into TOML are ours; this looks for the lines that our own format has.
+    """
+    first, *rest = pointer
+    nth = rest[0] if rest and isinstance(rest[0], int) else None
+    headers = (f"[[{first}]]",) if nth is not None else (f"[{first}.{rest[0]}", f'[{first}."{rest[0]}"') if rest else ()
+    seen = -1
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.replace(" ", "").replace("\t", "")
+        if headers and stripped.startswith(headers):
+            seen += 1
+            if nth is None or seen == nth:
+                return Position(number, 1)
+        elif not rest and stripped.startswith((f"{first}=", f"[{first}]", f"[[{first}]]")):
+            return Position(number, 1)
+    return None
 
 
 def members(text: str, start: int) -> Iterator[Member]:

@@ -9,17 +9,26 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcpconf import __version__
-from mcpconf.compiler import Survey
+from mcpconf.compiler import Compilation, Survey
 from mcpconf.errors import Exit, Failure
 from mcpconf.findings import Finding, Severity
-from mcpconf.model import Classified, Json, Resolved, Server
+from mcpconf.model import Classified, Remote, Resolved, Server
 from mcpconf.names import is_visible
 from mcpconf.origin import Origin
+from mcpconf.plan.terms import BRIDGE, Planned
+from mcpconf.readers.facts import Probe, probe_key
+from mcpconf.readers.target import Target
 from mcpconf.secret import shown
+
+if TYPE_CHECKING:  # what `list` does not need is not loaded for it
+    from mcpconf.explain import Explanation
+    from mcpconf.write import Change
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 
@@ -123,31 +132,6 @@ def shown_path(path: str) -> str:
     return safe(path)
 
 
-def finding_json(finding: Finding) -> dict[str, Json]:
-    """One finding for machines."""
-    return {
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "message": finding.message,
-        "origin": origin_json(finding.origin),
-        "notes": list(finding.notes),
-        "help": list(finding.help),
-    }
-
-
-def origin_json(origin: Origin | None) -> dict[str, Json] | None:
-    """A place for machines: absolute file, RFC 6901 pointer, line and column from 1 or null."""
-    if origin is None:
-        return None
-    position = origin.position
-    return {
-        "file": origin.source.path,
-        "pointer": origin.json_pointer,
-        "line": position.line if position else None,
-        "column": position.column if position else None,
-    }
-
-
 # --- failures ---------------------------------------------------------------------------------
 
 
@@ -203,39 +187,120 @@ def _kind(resolved: Resolved, found: Mapping[int, Classified]) -> str | None:
     return classified.kind.value if classified else None
 
 
-def survey_json(
-    surveyed: Survey, found: Mapping[int, Classified], *, reveal: bool = False
-) -> dict[str, object]:
-    """What ``list --format json`` prints: version 1, see docs/architecture.md."""
-    return {
-        "version": 1,
-        "client": surveyed.configuration.request.client.version,
-        "servers": [_server_json(r, found, reveal=reveal) for r in surveyed.resolved],
-        "findings": [finding_json(f) for f in surveyed.findings],
-    }
+# --- plan and sync ----------------------------------------------------------------------------
 
 
-def _server_json(
-    resolved: Resolved, found: Mapping[int, Classified], *, reveal: bool
-) -> dict[str, object]:
-    server = resolved.server
-    classified = found.get(id(server))
-    return {
-        "name": server.name,
-        "id": server.id,
-        "scope": server.scope.value,
-        "state": resolved.state.value,
-        "because": resolved.because.text,
-        "kind": classified.kind.value if classified else None,
-        "evidence": classified.because.text if classified else None,
-        "transport": shown(server, reveal=reveal) if isinstance(server, Server) else None,
-        "origin": origin_json(server.origin),
-        "shadows": [
-            {
-                "scope": hidden.server.scope.value,
-                "state": hidden.state.value,
-                "origin": origin_json(hidden.server.origin),
-            }
-            for hidden in resolved.shadows
+def plan(compiled: Compilation, target: Target, changes: Sequence[Change]) -> None:
+    """Print what a sync would do: servers, open hosts, then the diff."""
+    _understood(compiled, target)
+    servers = compiled.plan.servers
+    if servers:
+        table(
+            ("server", "kind", "in the container", "why"),
+            [
+                (
+                    p.classified.server.name,
+                    p.classified.kind.value,
+                    _gets(p),
+                    p.because[-1].text,
+                )
+                for p in servers
+            ],
+        )
+        out("")
+    table(
+        ("open", "port", "for", "why"),
+        [
+            (r.host, str(r.port), ", ".join(r.servers) or "-", r.because[0].text)
+            for r in compiled.plan.egress.rows
         ],
-    }
+    )
+    out("")
+    for change in changes:
+        out(f"{change.kind.value:9}  {shown_path(str(change.path))}")
+    for change in changes:
+        for line in change.diff:
+            out(safe(line))
+
+
+def _gets(planned: Planned) -> str:
+    if planned.entry is None:
+        return "nothing"
+    if planned.route is not None:
+        return "bridge, gateway"
+    return "bridge" if planned.entry.get("command") == BRIDGE else "command" if (
+        "command" in planned.entry
+    ) else "http"
+
+
+def _understood(compiled: Compilation, target: Target) -> None:
+    """Say in a few lines what was understood, before anything is done."""
+    surveyed = compiled.survey
+    states = Counter(r.state.value for r in surveyed.resolved)
+    counted = ", ".join(f"{n} {state}" for state, n in states.items()) or "none"
+    say(f"servers: {counted} (as Claude Code {surveyed.configuration.request.client.version})")
+    stacks = ", ".join(f"{name} ({why})" for name, why in compiled.stacks.items()) or "none"
+    say(f"stacks: {safe(stacks)}")
+    say(f"container: {target.kind}, files in {shown_path(str(target.container))}")
+
+
+def written(
+    compiled: Compilation, target: Target, changes: Sequence[Change], stopped: Sequence[Finding]
+) -> None:
+    """Say what a sync did."""
+    _understood(compiled, target)
+    if stopped:
+        say("nothing was written: the container keeps what it has")
+        return
+    changed = [c for c in changes if c.kind.value != "unchanged"]
+    for change in changed:
+        out(f"{change.kind.value:9}  {shown_path(str(change.path))}")
+    if not changed:
+        say("everything was up to date")
+    carried = sum(p.entry is not None for p in compiled.plan.servers)
+    say(
+        f"{carried} of {len(compiled.plan.servers)} servers in the container, "
+        f"{len(compiled.plan.egress.rows)} hosts open, "
+        f"{len(compiled.plan.routes.routes)} through the gateway"
+    )
+
+
+# --- explain, allow, trust, probe -------------------------------------------------------------
+
+
+def explanation(answer: Explanation) -> None:
+    """Print an answer: the subject, then one line a fact, then the findings about it."""
+    out(safe(answer.subject))
+    width = max((len(line.label) for line in answer.lines), default=0)
+    for line in answer.lines:
+        where = f"  ({place(line.origin).partition('  ')[0]})" if line.origin else ""
+        out(f"  {line.label.ljust(width)}  {safe(line.text)}{where}")
+    findings(answer.findings)
+
+
+def edited(summary_: str, path: str, *, changed: bool) -> None:
+    """Say what became of the user's mcpconf.toml."""
+    say(f"{safe(summary_)}  ({shown_path(path)})")
+    if changed:
+        say("`mcpconf sync` puts it into force")
+
+
+def trusted(server: Server) -> None:
+    """Show what the user is about to trust, with secrets masked."""
+    transport = shown(server)
+    args = transport["args"]
+    words = [str(transport["command"]), *map(str, args if isinstance(args, list) else [])]
+    say(f"the container may start this on your machine: {safe(' '.join(words))}")
+
+
+def probes(servers: Sequence[Server], found: Mapping[str, Probe]) -> None:
+    """Print what the servers answered."""
+    rows = [
+        (s.name, probe.answer, probe.detail)
+        for s in servers
+        if isinstance(s.transport, Remote) and (probe := found.get(probe_key(s.transport)))
+    ]
+    if rows:
+        table(("server", "answer", "detail"), rows)
+    else:
+        say("no server was asked: only remote ones without a secret in their URL are")

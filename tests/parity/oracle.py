@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .loopback import Model, Remote, Server, closed_port, listening
-from .world import Addresses, World
+from .world import Addresses, World, own_args
 
 VERSIONS = ("2.1.328", "2.1.197")
 CLIENTS = Path(__file__).with_name(".clients")
@@ -36,7 +36,7 @@ STATUS = {
     "Not configured": "not-configured",
 }
 SKIPPED = re.compile(r" *[├└] \[(\w+)\] (.*)", re.DOTALL)
-HEADER = re.compile(r"\[(Contains|Has) (warnings|errors)\]|\[Failed to parse\]|Failed to parse")
+OUTER_FILE = re.compile(r"\((/.*?\.mcp\.json)\) ")
 OWN_HEADERS = {
     *("accept", "accept-encoding", "accept-language", "connection", "content-length"),
     *("content-type", "host", "user-agent", "sec-fetch-mode", "cache-control", "last-event-id"),
@@ -153,7 +153,7 @@ def _forget(world: World, servers: list[Server]) -> None:
 
 def _rows(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """(name, status) of each line of the list; a name may hold line ends, even be empty."""
-    shown = {re.sub(r"\s+", " ", n): n for n in names} | {n: n for n in names}
+    shown = {_on_one_line(n): n for n in names} | {n: n for n in names}
     ordered = sorted(shown, key=len, reverse=True)
     pending = ""
     for line in text.split("\n"):
@@ -196,11 +196,8 @@ def _probe_records(world: World) -> list[dict[str, Any]]:
 def _started(world: World) -> dict[str, dict[str, Any]]:
     started = {}
     for record in _probe_records(world):
-        argv = record["argv"]
-        if "--tag" in argv:
-            at = argv.index("--tag")
-            argv = argv[:at] + argv[at + 2 :]
-        started[record["tag"]] = {"cwd": record["cwd"], "args": argv, "env": record["env"]}
+        args = own_args(record["argv"])
+        started[record["tag"]] = {"cwd": record["cwd"], "args": args, "env": record["env"]}
     return started
 
 
@@ -261,15 +258,20 @@ def _note(
     errors: list[list[str]],
 ) -> None:
     """Sort one diagnostic line into warnings and file errors."""
-    name = next((n for n in sorted(names, key=len, reverse=True) if _about(text, n)), None)
+    if outer := OUTER_FILE.match(text):
+        place, text = outer[1], text[outer.end() :]
+    known = sorted(names, key=len, reverse=True)
+    name = next((n for n in known if _about(text, n) or _about(text, _on_one_line(n))), None)
     if name is None:
-        moved = re.match(r"(/.*?\.mcp\.json): (.*)", text, re.DOTALL)
-        errors.append([moved[1], moved[2]] if moved else [place, text])
+        errors.append([place, text])
         return
-    rest = text.partition(f"mcpServers.{name}: ")[2]
-    head = re.match(r"\[.*?\] (/.*?\.mcp\.json): ", text, re.DOTALL)
-    where = head[1] if head else place
-    warnings.append([where, name, *_kind(rest)])
+    shown = name if _about(text, name) else _on_one_line(name)
+    warnings.append([place, name, *_kind(text.partition(f"mcpServers.{shown}: ")[2])])
+
+
+def _on_one_line(name: str) -> str:
+    """A name as newer clients print it."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", name)
 
 
 def _about(text: str, name: str) -> bool:

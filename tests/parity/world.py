@@ -7,6 +7,7 @@ root, and only there: the real home is never read, the real /etc never written.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -51,6 +52,7 @@ class World:
     args: tuple[str, ...] = ()
     managed: Path | None = None
     names: tuple[str, ...] = ()
+    helped: frozenset[str] = frozenset()
     wait: bool = True
     places: Mapping[str, str] = field(default_factory=dict)
 
@@ -94,6 +96,14 @@ exec "$@"
 """
 
 
+def own_args(argv: list[str]) -> list[str]:
+    """What stands on a probe's command line beside its tag."""
+    if "--tag" in argv:
+        at = argv.index("--tag")
+        argv = argv[:at] + argv[at + 2 :]
+    return argv[1:] if argv[:1] == ["--"] else argv
+
+
 def namespaces_work() -> bool:
     """Whether this machine lets us mount a private /etc."""
     tried = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False, timeout=20)
@@ -133,7 +143,8 @@ def build(case: Mapping[str, Any], root: Path, addresses: Addresses | None = Non
         env=_environment(case, places, root.resolve()),
         args=tuple(fill(a, places) for a in case.get("args", [])),
         managed=_managed(case, places, root.resolve()),
-        names=tuple(fill(n, places) for n in dict.fromkeys(_server_names(case))),
+        names=tuple(dict.fromkeys(fill(n, places) for n, _ in _entries(case))),
+        helped=frozenset(fill(n, places) for n, entry in _entries(case) if _has_helper(entry)),
         wait=not case.get("nowait", False),
         places=places,
     )
@@ -211,28 +222,30 @@ def _key(key: str, places: Mapping[str, str]) -> str:
     return f"{name}|{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _server_names(node: Any) -> Iterator[str]:
-    """Every key of a map called mcpServers, wherever it stands."""
+def _entries(node: Any) -> Iterator[tuple[str, Any]]:
+    """Every member of a map called mcpServers, wherever it stands."""
     match node:
         case {"$text": str(text)}:
-            yield from _names_in_text(text)
+            yield from _entries_in_text(text)
         case dict():
             for key, value in node.items():
                 if key == "mcpServers" and isinstance(value, dict):
-                    yield from value
-                yield from _server_names(value)
+                    yield from value.items()
+                yield from _entries(value)
         case list():
             for value in node:
-                yield from _server_names(value)
+                yield from _entries(value)
         case str() if "mcpServers" in node:
-            yield from _names_in_text(node)
+            yield from _entries_in_text(node)
 
 
-def _names_in_text(text: str) -> Iterator[str]:
-    try:
-        yield from _server_names(json.loads(text.lstrip("\ufeff")))
-    except (ValueError, RecursionError):
-        return
+def _entries_in_text(text: str) -> Iterator[tuple[str, Any]]:
+    with contextlib.suppress(ValueError, RecursionError):
+        yield from _entries(json.loads(text.lstrip("\ufeff")))
+
+
+def _has_helper(entry: Any) -> bool:
+    return isinstance(entry, dict) and "headersHelper" in entry
 
 
 def _git(folder: str, *args: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mcpconf import __version__
-from mcpconf.cli import compile_commands
+from mcpconf.cli import compile_commands, policy_commands, probe_commands
 
 app = typer.Typer(
     name="mcpconf",
@@ -15,7 +15,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-compile_commands.register(app)
+for commands in (compile_commands, policy_commands, probe_commands):
+    commands.register(app)
 
 
 def _version(wanted: bool) -> None:

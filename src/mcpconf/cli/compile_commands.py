@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated, NoReturn
+
 import typer
 
-from mcpconf import report
+from mcpconf import report, view
 from mcpconf.cli import options as o
-from mcpconf.compiler import kinds, survey
+from mcpconf.compiler import Compilation, compile_project, kinds, survey
 from mcpconf.errors import Exit
-from mcpconf.findings import Severity
+from mcpconf.findings import Finding, Severity, blocking
 from mcpconf.model import NEWEST
 from mcpconf.readers.surroundings import look_around
+from mcpconf.readers.target import Target, find_target
+
+Check = Annotated[bool, typer.Option("--check", help="Exit 1 if a sync would change anything.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite generated files that somebody edited.")
+]
+Question = Annotated[
+    str, typer.Argument(metavar="NAME|HOST|CODE", help="A server, a host or URL, or a code.")
+]
 
 
 def list_servers(
@@ -32,22 +43,122 @@ def list_servers(
     """Show every MCP server that was found: its scope, state and kind, and where it stands."""
     session = o.session(mcp_config, setting_sources, settings, plugin_dir, strict_mcp_config, bare)
     configuration, places = o.look(
-        home, project, client, session,
-        interactive=mode is o.Mode.INTERACTIVE, home_mcp_json=home_mcp_json,
+        home,
+        project,
+        client,
+        session,
+        interactive=mode is o.Mode.INTERACTIVE,
+        home_mcp_json=home_mcp_json,
     )
     surveyed = survey(configuration)
     found = kinds(surveyed, look_around(configuration, places).facts)
     if format is o.Format.JSON:
-        report.as_json(report.survey_json(surveyed, found, reveal=reveal))
+        report.as_json(view.survey_json(surveyed, found, reveal=reveal))
     else:
         report.survey(surveyed, found)
-    _leave(any(f.severity is Severity.ERROR for f in surveyed.findings))
+    leave(surveyed.findings)
 
 
-def _leave(has_findings: bool) -> None:
-    raise typer.Exit(Exit.FINDINGS if has_findings else Exit.DONE)
+def plan(
+    home: o.Home = None,
+    project: o.Project = o.HERE,
+    client: o.ClientVersion = NEWEST,
+    format: o.AsFormat = o.Format.TEXT,  # noqa: A002
+    out: o.Out = None,
+    check: Check = False,
+    offline: o.Offline = False,  # noqa: ARG001  it never asks the network
+    home_mcp_json: o.HomeMcpJson = False,
+) -> None:
+    """Show what a sync would do: servers, open hosts, routes, and a diff.  Writes nothing."""
+    from mcpconf import write  # noqa: PLC0415  `list` does not need it
+
+    compiled, target = _compiled(home, project, client, out, home_mcp_json=home_mcp_json)
+    place = write.Target(target.container, target.host, target.root)
+    changes = write.changes(compiled.artifacts, place)
+    findings = (*compiled.findings, *(c.finding for c in changes if c.finding))
+    if format is o.Format.JSON:
+        report.as_json(view.plan_json(compiled, changes, findings))
+    else:
+        report.plan(compiled, target, changes)
+        report.findings(findings)
+    changed = check and any(c.kind is not write.Kind.UNCHANGED for c in changes)
+    leave(findings, changed=changed)
+
+
+def sync(
+    home: o.Home = None,
+    project: o.Project = o.HERE,
+    client: o.ClientVersion = NEWEST,
+    format: o.AsFormat = o.Format.TEXT,  # noqa: A002
+    out: o.Out = None,
+    force: Force = False,
+    offline: o.Offline = False,  # noqa: ARG001  it never asks the network
+    home_mcp_json: o.HomeMcpJson = False,
+) -> None:
+    """Write the container's mcp.json, the egress whitelist and the gateway's routes."""
+    from mcpconf import write  # noqa: PLC0415
+
+    compiled, target = _compiled(home, project, client, out, home_mcp_json=home_mcp_json)
+    place = write.Target(target.container, target.host, target.root)
+    changes = write.changes(compiled.artifacts, place)
+    findings = compiled.findings
+    stopped = blocking(findings)
+    if not stopped:
+        in_the_way = write.write(changes, place, force=force)
+        findings, stopped = (*findings, *in_the_way), in_the_way
+    if format is o.Format.JSON:
+        report.as_json(view.plan_json(compiled, changes, findings, written=not stopped))
+    else:
+        report.findings(findings)
+        report.written(compiled, target, changes, stopped)
+    leave(findings)
+
+
+def explain(
+    question: Question,
+    home: o.Home = None,
+    project: o.Project = o.HERE,
+    client: o.ClientVersion = NEWEST,
+    format: o.AsFormat = o.Format.TEXT,  # noqa: A002
+    offline: o.Offline = False,  # noqa: ARG001  it never asks the network
+    home_mcp_json: o.HomeMcpJson = False,
+) -> None:
+    """Say where a server is written, why it is what it is, and what the container gets of it."""
+    from mcpconf import explain as explaining  # noqa: PLC0415
+
+    answer = explaining.explain_code(question)
+    if answer is None:
+        configuration, places = o.look(home, project, client, home_mcp_json=home_mcp_json)
+        surveyed = survey(configuration)
+        around = look_around(configuration, places)
+        target = find_target(configuration.cwd, configuration.key, places)
+        compiled = compile_project(surveyed, around, target)
+        answer = explaining.explain(question, compiled, kinds(surveyed, around.facts))
+    if format is o.Format.JSON:
+        report.as_json(view.explanation_json(answer))
+    else:
+        report.explanation(answer)
+    raise typer.Exit(Exit.DONE if answer.found else Exit.FINDINGS)
+
+
+def _compiled(
+    home: o.Home, project: o.Project, client: str, out: o.Out, *, home_mcp_json: bool
+) -> tuple[Compilation, Target]:
+    configuration, places = o.look(home, project, client, home_mcp_json=home_mcp_json)
+    target = find_target(configuration.cwd, configuration.key, places, out)
+    around = look_around(configuration, places)
+    return compile_project(survey(configuration), around, target), target
+
+
+def leave(findings: tuple[Finding, ...], *, changed: bool = False) -> NoReturn:
+    """End with 1 when there is an error, or something would change and that was the question."""
+    failed = changed or any(f.severity is Severity.ERROR for f in findings)
+    raise typer.Exit(Exit.FINDINGS if failed else Exit.DONE)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("list")(list_servers)
+    app.command("plan")(plan)
+    app.command("sync")(sync)
+    app.command("explain")(explain)

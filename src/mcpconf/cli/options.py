@@ -61,6 +61,10 @@ PluginDirs = Annotated[
 HomeMcpJson = Annotated[
     bool, typer.Option("--home-mcp-json", help="Take ~/.mcp.json in as user servers.")
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Where the container's files go (default: found).", metavar="DIR"),
+]
 HERE = Path()
 
 

@@ -6,7 +6,7 @@ client leaves it out (facts 3, 19, 27, 33, 34).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mcpconf.findings import Finding
@@ -176,9 +176,22 @@ class _Group:
         self._user = load(configuration.user_settings) if "user" in sources else ()
         self._flag = load(configuration.flag_settings)
         self._project = load(configuration.project_settings) if "project" in sources else ()
-        self._local = load(*configuration.local_settings) if "local" in sources else ()
-        if "local" in sources:
-            self._local = _migrate(self._local, state)
+        self._local = self._with_migrated(state, load) if "local" in sources else ()
+
+    def _with_migrated(
+        self, state: _Table, load: Callable[..., tuple[Settings, ...]]
+    ) -> tuple[Settings, ...]:
+        """Local settings with what the client moves there; a broken file takes nothing in."""
+        own_path = f"{self._configuration.cwd.rstrip('/')}/.claude/settings.local.json"
+        files = self._configuration.local_settings
+        own = tuple(f for f in files if f.path == own_path)
+        others = load(*(f for f in files if f.path != own_path))
+        loaded = load(*own)
+        is_blank = all(isinstance(f, Source) and not f.text.strip() for f in own)
+        if own and not loaded and not is_blank:
+            return others
+        migrated = _migrate(loaded, state)
+        return others if migrated is None else (*migrated, *others)
 
     def all(self) -> tuple[Settings, ...]:
         return (*self._user, *self._project, *self._local, *self._flag, *self.managed)
@@ -218,19 +231,22 @@ def _settings(file: Read, reading: _Reading, *, managed: bool = False) -> Settin
     return settings
 
 
-def _migrate(local: tuple[Settings, ...], state: _Table) -> tuple[Settings, ...]:
-    """Apply the client's start-up migration in memory; nothing is written (fact 19)."""
+def _migrate(local: tuple[Settings, ...], state: _Table) -> tuple[Settings, ...] | None:
+    """Apply the client's start-up migration in memory; nothing is written (fact 19).
 
-    def names(key: str) -> tuple[str, ...]:
-        value = state.value.get(key)
-        return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
-
-    approved, rejected = names("enabledMcpjsonServers"), names("disabledMcpjsonServers")
-    approves_all = state.value.get("enableAllProjectMcpServers") is True
-    if not (approved or rejected or approves_all):
+    Approvals in ``projects[key]`` move to the launch directory's settings.local.json.  A list with
+    something else than names in it makes that file invalid: then it counts no more (None).
+    """
+    lists = {k: state.value.get(k) for k in ("enabledMcpjsonServers", "disabledMcpjsonServers")}
+    moved = {k: v for k, v in lists.items() if isinstance(v, list) and v}
+    if any(not isinstance(name, str) for names in moved.values() for name in names):
+        return None
+    all_given = bool(local) and local[0].approves_all is not None
+    approves_all = state.value.get("enableAllProjectMcpServers") is True and not all_given
+    if not moved and not approves_all:
         return local
-    moved = Settings(state.origin, approved, approves_all, rejected)
-    return (*local, moved)
+    approved, rejected = (tuple(map(str, moved.get(k, ()))) for k in lists)
+    return (*local, Settings(state.origin, approved, approves_all or None, rejected))
 
 
 # --- files of servers -------------------------------------------------------------------------

@@ -60,7 +60,8 @@ class Policy(NamedTuple):
     secrets: str = "host"
     http: str = "bridge"
     firewall: str = "default"
-    stacks: tuple[str, ...] | None = None  # None: those that the project shows
+    stacks: tuple[str, ...] | None = None  # the user's list; None: those that the project shows
+    kept_stacks: tuple[str, ...] | None = None  # of these, the ones the project file keeps
     optional: bool = False
     commands: frozenset[str] = frozenset()
     gateway: str = ""
@@ -74,11 +75,17 @@ class Policy(NamedTuple):
         return ServerPolicy(own.route or "auto", own.secrets or self.secrets)
 
 
-def read_policy(user: Read, project: Read, key: str) -> tuple[Policy, list[Finding]]:
-    """Read both files and decide.  ``key`` is the project's path, for rows that hold only there."""
+def read_policy(
+    user: Read, project: Read, key: str, user_path: str = "mcpconf.toml"
+) -> tuple[Policy, list[Finding]]:
+    """Read both files and decide.
+
+    ``key`` is the project's path, for rows that hold only there; ``user_path`` is where the user's
+    own file is, or would be.
+    """
     findings: list[Finding] = []
-    mine = _file(user, Layer.USER, findings)
-    theirs = _file(project, Layer.PROJECT, findings)
+    mine = _file(user, Layer.USER, findings, user_path)
+    theirs = _file(project, Layer.PROJECT, findings, "mcpconf.toml")
     findings += _loosening(mine, theirs)
     return _decide(mine, theirs, key), findings
 
@@ -88,7 +95,8 @@ def _decide(mine: PolicyFile, theirs: PolicyFile, key: str) -> Policy:
         secrets=_tighter(mine.secrets, theirs.secrets, SECRETS) or "host",
         http=mine.http or theirs.http or "bridge",
         firewall="strict" if "strict" in (mine.firewall, theirs.firewall) else "default",
-        stacks=_stacks(mine, theirs),
+        stacks=mine.stacks,
+        kept_stacks=theirs.stacks,
         optional=bool(mine.optional) and theirs.optional is not False,
         commands=frozenset((*mine.commands, *theirs.commands)),
         gateway=mine.gateway,
@@ -108,11 +116,6 @@ def _tighter(mine: str, theirs: str, order: tuple[str, ...]) -> str:
     return mine
 
 
-def _stacks(mine: PolicyFile, theirs: PolicyFile) -> tuple[str, ...] | None:
-    """The user's list counts as it stands; the project's only takes away (see ``plan``)."""
-    return mine.stacks if mine.stacks is not None else theirs.stacks
-
-
 def _server(mine: ServerPolicy | None, theirs: ServerPolicy | None) -> ServerPolicy:
     mine, theirs = mine or ServerPolicy(), theirs or ServerPolicy()
     route = mine.route
@@ -130,7 +133,7 @@ def _loosening(mine: PolicyFile, theirs: PolicyFile) -> Iterator[Finding]:
             f"the project's mcpconf.toml cannot {what}",
             theirs.origin.at(*steps),
             ("it came with the project, so it can only make things tighter",),
-            ("if you want that, write it into your own mcpconf.toml (`mcpconf where` names it)",),
+            (f"if you want that, write it into your own {mine.origin.source.path}",),
         )
 
     if theirs.secrets == "container" and mine.secrets != "container":
@@ -152,15 +155,14 @@ def _loosening(mine: PolicyFile, theirs: PolicyFile) -> Iterator[Finding]:
 # --- one file ---------------------------------------------------------------------------------
 
 
-def _file(file: Read, layer: Layer, findings: list[Finding]) -> PolicyFile:
-    origin = Origin(Source("mcpconf.toml"))
+def _file(file: Read, layer: Layer, findings: list[Finding], path: str) -> PolicyFile:
     if file is None:
-        return PolicyFile(origin)
+        return PolicyFile(Origin(Source(path)))
     if isinstance(file, Unreadable):
         at = Origin(Source(file.path))
         findings.append(_broken(f"mcpconf.toml cannot be read: {file.why}", at))
         return PolicyFile(at)
-    origin = Origin(Source(file.path))  # TOML has no JSON pointers: the pointer names the table
+    origin = Origin(Source(file.path, file.text, syntax="toml"))
     try:
         table = tomllib.loads(file.text.removeprefix("\ufeff"))
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -6,7 +6,7 @@ this module does the same and says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,11 +24,12 @@ class Settings:
     """What one settings file says about MCP servers.
 
     ``allowed`` is None where there is no allow list: an empty list allows nothing.
+    ``approves_all`` is None where it is not said.
     """
 
     origin: Origin
     approved: tuple[str, ...] = ()
-    approves_all: bool = False
+    approves_all: bool | None = None
     rejected: tuple[str, ...] = ()
     allowed: tuple[PolicyEntry, ...] | None = None
     denied: tuple[PolicyEntry, ...] = ()
@@ -73,10 +74,12 @@ def parse_settings(
     return Settings(
         origin=origin,
         approved=_names(value.get("enabledMcpjsonServers")),
-        approves_all=value.get("enableAllProjectMcpServers") is True,
+        approves_all=_flag(value.get("enableAllProjectMcpServers")),
         rejected=_names(value.get("disabledMcpjsonServers")),
-        allowed=None if allowed is None else _policy(allowed, origin.at("allowedMcpServers")),
-        denied=_policy(value.get("deniedMcpServers"), origin.at("deniedMcpServers")),
+        allowed=_policy(allowed, origin.at("allowedMcpServers"), _is_allowable)
+        if isinstance(allowed, list)
+        else None,
+        denied=_policy(value.get("deniedMcpServers"), origin.at("deniedMcpServers"), _is_deniable),
         managed_only=value.get("allowManagedMcpServersOnly") is True,
         env=_env(value.get("env")),
         plugins=_switches(value.get("enabledPlugins")),
@@ -113,6 +116,10 @@ def _names(value: Json) -> tuple[str, ...]:
     return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
 
 
+def _flag(value: Json) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
 def _env(value: Json) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
@@ -137,11 +144,21 @@ def _switches(value: Json) -> dict[str, bool]:
     return {k: v is True for k, v in value.items()}
 
 
-def _policy(value: Json, origin: Origin) -> tuple[PolicyEntry, ...]:
+def _policy(
+    value: Json, origin: Origin, is_name: Callable[[str], bool]
+) -> tuple[PolicyEntry, ...]:
     if not isinstance(value, list):
         return ()
     entries = (_policy_entry(item, origin.at(i)) for i, item in enumerate(value))
-    return tuple(entry for entry in entries if entry)
+    return tuple(e for e in entries if e and (e.name is None or is_name(e.name)))
+
+
+def _is_deniable(name: str) -> bool:
+    return bool(name) and name == name.strip()
+
+
+def _is_allowable(name: str) -> bool:
+    return bool(name) and all(c.isascii() and (c.isalnum() or c in "_-") for c in name)
 
 
 def _policy_entry(item: Json, origin: Origin) -> PolicyEntry | None:

@@ -1,0 +1,84 @@
+"""``allow`` and ``trust``, and their undo: they edit the user's own mcpconf.toml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mcpconf import report
+from mcpconf.cli import options as o
+from mcpconf.compiler import survey
+from mcpconf.errors import Usage
+from mcpconf.model import Resolved, Server, State
+from mcpconf.names import quote
+
+Host = Annotated[str, typer.Argument(metavar="HOST", help="A name, *.name, address or network.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A server's name.")]
+Port = Annotated[list[int] | None, typer.Option("--port", help="Port to open (default 443).")]
+Why = Annotated[str, typer.Option("--why", help="The reason, kept beside the row.")]
+Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
+Everywhere = Annotated[
+    bool, typer.Option("--everywhere", help="For all projects, not only for this one.")
+]
+
+
+def allow(
+    host: Host,
+    port: Port = None,
+    why: Why = "allowed by hand",
+    undo: Undo = False,
+    everywhere: Everywhere = False,
+    home: o.Home = None,
+    project: o.Project = o.HERE,
+) -> None:
+    """Open a host for this project's container (`mcpconf sync` puts it into force)."""
+    from mcpconf import edit  # noqa: PLC0415  tomlkit costs 30 ms
+
+    configuration, places = o.look(home, project)
+    scope = None if everywhere else configuration.key
+    if undo:
+        done = edit.disallow(places.policy, host, scope)
+    else:
+        done = edit.allow(places.policy, host, ports=tuple(port or (443,)), why=why, project=scope)
+    report.edited(done.summary, str(done.path), changed=done.changed)
+
+
+def trust(
+    name: Name,
+    undo: Undo = False,
+    home: o.Home = None,
+    project: o.Project = o.HERE,
+) -> None:
+    """Let a server run on the host, as it is written now, for this project's container."""
+    from mcpconf import edit  # noqa: PLC0415
+
+    configuration, places = o.look(home, project)
+    if undo:
+        done = edit.untrust(places.policy, name, configuration.key)
+    else:
+        server = _find(name, survey(configuration).resolved)
+        done = edit.trust(places.policy, name, configuration.key, server.digest)
+        report.trusted(server)
+    report.edited(done.summary, str(done.path), changed=done.changed)
+
+
+def _find(name: str, resolved: tuple[Resolved, ...]) -> Server:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    active = {
+        r.server.name: r.server
+        for r in resolved
+        if r.state is State.ACTIVE and isinstance(r.server, Server)
+    }
+    if name in active:
+        return active[name]
+    near = get_close_matches(name, active, 1)
+    help_ = f"did you mean {quote(near[0])}?" if near else "`mcpconf list` shows what there is"
+    raise Usage(f"no server {quote(name)} is in force here", help=help_)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("allow")(allow)
+    app.command("trust")(trust)

@@ -1,0 +1,55 @@
+"""``probe``: ask the servers what they are, and remember the answer."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from mcpconf import report, view
+from mcpconf.cli import options as o
+from mcpconf.cli.compile_commands import leave
+from mcpconf.compiler import survey
+from mcpconf.errors import Usage
+from mcpconf.model import NEWEST
+from mcpconf.readers.surroundings import look_around
+
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds a server may take.")]
+Local = Annotated[bool, typer.Option("--local", help="Ask servers of this machine as well.")]
+
+
+def probe(
+    home: o.Home = None,
+    project: o.Project = o.HERE,
+    client: o.ClientVersion = NEWEST,
+    format: o.AsFormat = o.Format.TEXT,  # noqa: A002
+    timeout: Timeout = 5.0,
+    local: Local = False,
+    offline: o.Offline = False,
+) -> None:
+    """Ask the HTTP servers whether they want a login (no secret is sent) and cache the answers."""
+    from mcpconf import probe as probing  # noqa: PLC0415  httpx costs 100 ms
+
+    if offline:
+        raise Usage("--offline forbids what `probe` is for", help="leave --offline out")
+    configuration, places = o.look(home, project, client)
+    surveyed = survey(configuration)
+    servers = surveyed.active()
+    fresh = probing.probe(
+        servers, timeout=timeout, now=time.time, environ=configuration.request.environ,
+        include_local=local,
+    )
+    probing.save(places.facts, look_around(configuration, places).facts.probes, fresh)
+    findings = probing.findings(servers, fresh)
+    if format is o.Format.JSON:
+        report.as_json(view.probes_json(servers, fresh, findings))
+    else:
+        report.probes(servers, fresh)
+        report.findings(findings)
+    leave(findings)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("probe")(probe)

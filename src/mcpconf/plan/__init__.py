@@ -1,0 +1,82 @@
+"""The plan: for every server in force, the container's entry, what must be open, and the route.
+
+One function a kind, each returning the whole :class:`Planned` at once, so that its parts cannot
+disagree; then the rows are merged.  The plan keeps every reason: ``explain`` prints them and
+decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from mcpconf.contract import Egress, Routes
+from mcpconf.findings import Finding
+from mcpconf.model import Classified, Kind
+from mcpconf.names import quote
+from mcpconf.plan import http, localhost, oauth, stdio
+from mcpconf.plan.egress import Layers, merge
+from mcpconf.plan.terms import Plan, Planned, Terms, nothing, unsafe_name
+from mcpconf.readers.policy import Policy
+
+LOWER: Mapping[Kind, Callable[[Classified, Terms], Planned]] = {
+    Kind.STDIO: stdio.lower,
+    Kind.HTTP: http.lower,
+    Kind.OAUTH: oauth.lower,
+    Kind.LOCALHOST: localhost.lower,
+}
+
+
+def plan(servers: Sequence[Classified], terms: Terms, layers: Layers) -> Plan:
+    """Plan every server, then what may leave, then the routes."""
+    planned = tuple(_lower(server, terms) for server in servers)
+    routes = tuple(p.route for p in planned if p.route is not None)
+    rows, findings = merge(planned, layers)
+    return Plan(
+        servers=planned,
+        egress=Egress(
+            rows=rows, gateway=terms.site.gateway if routes else None, mode=terms.policy.firewall
+        ),
+        routes=Routes(terms.site.project, terms.site.client, routes),
+        findings=(
+            *(f for p in planned for f in p.findings),
+            *findings,
+            *_unknown_names(terms.policy, planned),
+        ),
+    )
+
+
+def _lower(classified: Classified, terms: Terms) -> Planned:
+    server = classified.server
+    fault = unsafe_name(server.name)
+    if fault:
+        finding = Finding(
+            "MC004",
+            f"the name {quote(server.name)} {fault}, so the server is left out of the container",
+            server.origin,
+            help=("rename it; letters, digits, `-` and `_` are safe everywhere",),
+        )
+        return nothing(classified, fault, finding)
+    if terms.policy.of(server.name).route == "off":
+        finding = Finding(
+            "MC067",
+            f"{quote(server.name)} is switched off by mcpconf.toml",
+            server.origin,
+            help=('remove `route = "off"` there',),
+        )
+        return nothing(classified, "mcpconf.toml switches it off", finding)
+    return LOWER[classified.kind](classified, terms)
+
+
+def _unknown_names(policy: Policy, planned: Sequence[Planned]) -> list[Finding]:
+    from difflib import get_close_matches  # noqa: PLC0415  only when something is wrong
+
+    known = {p.classified.server.name for p in planned}
+    findings = []
+    for name in policy.servers:
+        if name in known:
+            continue
+        near = get_close_matches(name, known, 1)
+        ways = (f"did you mean {quote(near[0])}?",) if near else ("remove the lines",)
+        text = f"mcpconf.toml has lines for {quote(name)}, which is not in force here"
+        findings.append(Finding("MC085", text, help=ways))
+    return findings
