@@ -25,7 +25,7 @@ def main() -> None:
         raise SystemExit(Exit.DONE) from None
     except KeyboardInterrupt:
         raise SystemExit(Exit.INTERRUPTED) from None
-    except Exception as bug:
+    except Exception as bug:  # noqa: BLE001  the one place that catches everything
         from mcpconf import report  # noqa: PLC0415
 
         report.bug(bug)

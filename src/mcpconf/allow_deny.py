@@ -35,6 +35,8 @@ def judge(server: Server, declared: Declared, *, allow_list: bool = True) -> Ver
     if allowed is None:
         return Verdict(allowed=True, because=Reason("scope.wins", "policy has nothing against it"))
     for entry in _relevant(allowed, server):
+        if declared.client.allow_needs_literal and _wildcard_from_variable(entry, declared):
+            continue
         if _matches(entry, server, declared.variables):
             text = f"allowed in {_file(entry.origin)}"
             return Verdict(allowed=True, because=Reason("scope.wins", text, entry.origin))
@@ -47,6 +49,15 @@ def judge(server: Server, declared: Declared, *, allow_list: bool = True) -> Ver
             first.origin.at("allowedMcpServers"),
         ),
     )
+
+
+def _wildcard_from_variable(entry: PolicyEntry, declared: Declared) -> bool:
+    """Tell whether a variable brings in the wildcard or the scheme: 2.1.328 allows nothing then."""
+    if entry.url is None or "${" not in entry.url:
+        return False
+    names = expand(entry.url, declared.variables).variables
+    brings = any("*" in (declared.variables.get(n) or "") for n in names)
+    return brings or "${" in entry.url.partition("://")[0]
 
 
 def _file(origin: Origin) -> str:
@@ -84,20 +95,23 @@ def _matches(entry: PolicyEntry, server: Server, variables: Variables) -> bool:
 
 
 def url_matches(pattern: str, url: str) -> bool:
-    """Compare a URL with a pattern, part by part; both expanded."""
+    """Compare a URL with a pattern, part by part; both expanded (measured, see the module)."""
     if pattern == "*":
         return True
     wanted, given = _parts(pattern), _parts(url)
     if wanted is None or given is None:
         return False
-    return all(
-        want is None or _glob(want, part)
-        for want, part in zip(
-            (wanted.scheme, wanted.host, wanted.port, wanted.path),
-            (given.scheme, given.host, given.port, given.path or "/"),
-            strict=True,
-        )
+    return (
+        wanted.scheme in ("*", given.scheme)
+        and _glob(wanted.host, given.host)
+        and (_glob(wanted.port, given.port) if wanted.port else _any_port(wanted, given))
+        and (wanted.path is None or _glob(wanted.path, given.path or "/"))
     )
+
+
+def _any_port(wanted: _Parts, given: _Parts) -> bool:
+    """Without a port a pattern means the scheme's own, or any if its host holds a `*`."""
+    return "*" in wanted.host or not given.port
 
 
 class _Parts(NamedTuple):
@@ -107,20 +121,27 @@ class _Parts(NamedTuple):
     path: str | None
 
 
+# C0 controls and blanks, which WHATWG takes off both ends.
+_STRIPPED = "".join(map(chr, range(0x21)))
 _PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
 
 def _parts(text: str) -> _Parts | None:
-    scheme, separator, rest = text.strip().partition("://")
-    if not separator:
-        return None
+    """Read a URL or pattern as WHATWG does; the scheme's own port reads as ""."""
+    text = "".join(c for c in text.strip(_STRIPPED) if c not in "\t\r\n")
+    scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
+    slashes = rest.replace("\\", "/") if scheme in _PORTS else rest
+    if not colon or not (slashes.startswith("//") or scheme in _PORTS):
+        return None
+    rest = slashes.lstrip("/") if scheme in _PORTS else slashes[2:]
     rest = rest.partition("#")[0]
-    cut = min((i for i in map(rest.find, "/?\\") if i >= 0), default=len(rest))
-    authority, path = rest[:cut], rest[cut:]
-    host, port = _host_and_port(authority.rpartition("@")[2])
-    default = _PORTS.get(scheme, "")
-    return _Parts(scheme, host, port or default, _clean(path) if path else None)
+    cut = min((i for i in map(rest.find, "/?") if i >= 0), default=len(rest))
+    host, port = _host_and_port(rest[:cut].rpartition("@")[2])
+    if not host or (scheme != "*" and not scheme.replace("+", "a").isalnum()):
+        return None
+    path = _clean(rest[cut:]) if rest[cut:] else None
+    return _Parts(scheme, host, "" if port == _PORTS.get(scheme) else port, path)
 
 
 def _host_and_port(authority: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ _WRAPPERS = frozenset({"npm:mcp-remote", "npm:@mcp-remote/mcp-remote"})
 
 
 def classify(server: Server, facts: Facts) -> Classified:
-    """Classify one server.  ``Classified.remote`` is what it connects to in the end, if anything."""
+    """Classify one server; ``Classified.remote`` is what it connects to in the end."""
     if isinstance(server.transport, Stdio):
         wrapped = _wrapped(server.transport)
         if wrapped is None:

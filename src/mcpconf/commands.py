@@ -54,7 +54,7 @@ RUNNERS: Mapping[str, Runner] = {
     "podman": Runner("docker", _DOCKER, frozenset(), ("container", "run")),
 }
 _INTERPRETERS = frozenset(
-    "node python python3 sh bash dash zsh deno php ruby java dotnet perl tsx ts-node go cargo".split()
+    "node python python3 sh bash dash zsh deno php ruby java dotnet perl tsx go cargo".split()
 )
 
 
@@ -149,7 +149,7 @@ def _package(runner: Runner, args: list[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def _unversioned(package: str) -> str:
-    """``@scope/name@1.2`` → ``@scope/name``, ``name[extra]==1.2`` → ``name``, ``image:tag`` → image."""
+    """Take off versions, extras and tags: ``@scope/name@1``, ``name[x]==1``, ``image:tag``."""
     scope = "@" if package.startswith("@") else ""
     name = package.removeprefix("@").partition("@")[0]
     for mark in ("[", "==", ">=", "<=", "~=", ">", "<"):

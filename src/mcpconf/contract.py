@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mcpconf.model import Json, ServerId
 
@@ -255,7 +255,7 @@ def _ref(raw: Json) -> Ref | None:
     )
 
 
-def _document(text: str) -> dict[str, object] | dict[str, list[dict[str, Json]]]:
+def _document(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:

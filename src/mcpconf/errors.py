@@ -23,7 +23,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818  the world's failure, not an error of ours
     """The world broke.  ``help`` is something to do; ``note`` says the consequence."""
 
     exit = Exit.WORLD

@@ -10,17 +10,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from mcpconf.codes import RULES
 from mcpconf.compiler import Compilation
 from mcpconf.contract import EgressRow
-from mcpconf.findings import REASONS, RULES, Finding
+from mcpconf.findings import Finding
 from mcpconf.hosts import parse_destination
 from mcpconf.locality import local_reason
 from mcpconf.model import Classified, Resolved, Server, State
 from mcpconf.names import Problem, quote
 from mcpconf.origin import Origin
 from mcpconf.plan.egress import covers
-from mcpconf.plan.stdio import shell_word
+from mcpconf.plan.process import shell_word
 from mcpconf.plan.terms import Planned
+from mcpconf.reasons import REASONS
 from mcpconf.urls import Url, parse_url
 
 _NEAR = 0.6
@@ -47,9 +49,7 @@ class Explanation(NamedTuple):
         return bool(self.kind)
 
 
-def explain(
-    question: str, compiled: Compilation, kinds: Mapping[int, Classified]
-) -> Explanation:
+def explain(question: str, compiled: Compilation, kinds: Mapping[int, Classified]) -> Explanation:
     """Answer one question from the compilation."""
     definitions = [r for r in compiled.survey.resolved if r.server.name == question]
     if definitions:
@@ -103,7 +103,9 @@ def _server(
     classified = kinds.get(id(deciding.server))
     if classified:
         because = classified.because
-        lines.append(Line("kind", f"{classified.kind.value}, because {because.text}", because.origin))
+        lines.append(
+            Line("kind", f"{classified.kind.value}, because {because.text}", because.origin)
+        )
     planned = next((p for p in compiled.plan.servers if p.classified.server.name == name), None)
     if planned:
         lines += _planned(planned, compiled)
@@ -131,7 +133,9 @@ def _planned(planned: Planned, compiled: Compilation) -> Iterator[Line]:
             yield Line("opens", f"{row.host}:{row.port}: {_why(row, ('server', 'registry'))}")
     route = planned.route
     if route:
-        where = route.url or ("its URL holds a secret" if route.url_ref else "a process on the host")
+        where = route.url or (
+            "its URL holds a secret" if route.url_ref else "a process on the host"
+        )
         yield Line("gateway", where)
         for header in route.headers:
             yield Line("adds", f"the header {quote(header)}, read where it is written")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from json import JSONDecoder, JSONDecodeError
+from json import JSONDecodeError, JSONDecoder
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
@@ -76,7 +76,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Origin:
-    """A place in a source: ``pointer`` is a route of keys and indices, ``()`` the whole document."""
+    """A place in a source: ``pointer`` is a route of keys and indices, ``()`` is everything."""
 
     source: Source
     pointer: Pointer = ()
@@ -92,7 +92,7 @@ class Origin:
 
     @property
     def position(self) -> Position | None:
-        """Line and column of the key (in an object) or of the value (in a list); None if unknown."""
+        """Line and column of the key (in an object) or the value (in a list); None if unknown."""
         if self.line is not None:
             return Position(self.line, 1)
         if not self.source.text:
@@ -138,7 +138,13 @@ def _locate_toml(text: str, pointer: Pointer) -> Position | None:
     """
     first, *rest = pointer
     nth = rest[0] if rest and isinstance(rest[0], int) else None
-    headers = (f"[[{first}]]",) if nth is not None else (f"[{first}.{rest[0]}", f'[{first}."{rest[0]}"') if rest else ()
+    headers = (
+        (f"[[{first}]]",)
+        if nth is not None
+        else (f"[{first}.{rest[0]}", f'[{first}."{rest[0]}"')
+        if rest
+        else ()
+    )
     seen = -1
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.replace(" ", "").replace("\t", "")

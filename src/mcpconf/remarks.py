@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from mcpconf.clients import Client
 from mcpconf.findings import Finding
-from mcpconf.model import Client, Remote, Resolved, Scope, Server, State, Stdio, Text, normalised
+from mcpconf.model import Remote, Resolved, Scope, Server, State, Stdio, Text, normalised
 from mcpconf.names import quote
 from mcpconf.origin import Origin
 from mcpconf.readers.declared import Declared

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpconf import __version__
+from mcpconf.codes import Severity
 from mcpconf.compiler import Compilation, Survey
 from mcpconf.errors import Exit, Failure
-from mcpconf.findings import Finding, Severity
+from mcpconf.findings import Finding
 from mcpconf.model import Classified, Remote, Resolved, Server
 from mcpconf.names import is_visible
 from mcpconf.origin import Origin
@@ -41,8 +42,10 @@ def safe(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode() if character > "\x7f" else (
-        repr(character)[1:-1]
+    return (
+        character.encode("ascii", "backslashreplace").decode()
+        if character > "\x7f"
+        else (repr(character)[1:-1])
     )
 
 
@@ -228,9 +231,13 @@ def _gets(planned: Planned) -> str:
         return "nothing"
     if planned.route is not None:
         return "bridge, gateway"
-    return "bridge" if planned.entry.get("command") == BRIDGE else "command" if (
-        "command" in planned.entry
-    ) else "http"
+    return (
+        "bridge"
+        if planned.entry.get("command") == BRIDGE
+        else "command"
+        if ("command" in planned.entry)
+        else "http"
+    )
 
 
 def _understood(compiled: Compilation, target: Target) -> None:

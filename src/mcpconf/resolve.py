@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mcpconf.allow_deny import Verdict, judge
+from mcpconf.clients import Client
 from mcpconf.model import (
-    Client,
     Reason,
     Resolved,
     Scope,
@@ -23,7 +23,8 @@ from mcpconf.model import (
     javascript_order,
     normalised,
 )
-from mcpconf.readers.declared import Declared, Definitions
+from mcpconf.readers.declared import Declared
+from mcpconf.readers.server_files import Definitions
 from mcpconf.readers.settings import Settings
 
 
@@ -90,9 +91,7 @@ def _approval(server: Server | Skipped, declared: Declared, rules: Rules) -> Res
     return own._replace(state=State.PENDING, because=Reason("approval.missing", text))
 
 
-def _approved(
-    name: str, normal: str, approvers: Iterable[Settings], rules: Rules
-) -> Reason | None:
+def _approved(name: str, normal: str, approvers: Iterable[Settings], rules: Rules) -> Reason | None:
     for settings in approvers:
         if settings.approves_all:
             origin = settings.origin.at("enableAllProjectMcpServers")
@@ -128,9 +127,7 @@ def _settle(group: list[Resolved], declared: Declared, rules: Rules) -> Iterator
 def _nearest_project_file(group: list[Resolved]) -> list[Resolved]:
     """Of several `.mcp.json`, the nearest valid entry hides the others before approval counts."""
     valid = [
-        r
-        for r in group
-        if r.server.scope is Scope.PROJECT and not isinstance(r.server, Skipped)
+        r for r in group if r.server.scope is Scope.PROJECT and not isinstance(r.server, Skipped)
     ]
     if len(valid) < 2:  # noqa: PLR2004
         return group
@@ -184,12 +181,17 @@ def _managed(declared: Declared, rules: Rules) -> Iterator[Resolved]:
     assert declared.managed is not None
     because = Reason("scope.managed", "managed-mcp.json shuts out every other scope")
     others: list[Definitions] = [
-        declared.users, *declared.projects, declared.locals, *declared.dynamic
+        declared.users,
+        *declared.projects,
+        declared.locals,
+        *declared.dynamic,
     ]
     for server in (s for layer in others for s in layer):
         own = _own(server)
-        yield own if own.state is State.SKIPPED else own._replace(
-            state=State.SHADOWED, because=because
+        yield (
+            own
+            if own.state is State.SKIPPED
+            else own._replace(state=State.SHADOWED, because=because)
         )
     for server in declared.managed:
         own = _own(server)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 
 from mcpconf.model import Remote, Server, Stdio, Text
 
@@ -78,7 +79,7 @@ def _random_word(word: str) -> bool:
     letters = sum(c.isalpha() for c in word)
     if len(word) >= 16 and digits >= 2 and letters:  # noqa: PLR2004
         return True
-    turns = sum(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False))
+    turns = sum(a.islower() and b.isupper() for a, b in pairwise(word))
     return len(word) >= 24 and (turns >= 4 or len(word) >= 40)  # noqa: PLR2004
 
 
@@ -212,7 +213,9 @@ def shown(server: Server, *, reveal: bool = False) -> dict[str, object]:
         args = [a.reveal() for a in transport.args] if reveal else shown_args(transport.args)
         return {
             "type": "stdio",
-            "command": transport.command.reveal() if reveal else _mask_arg(transport.command.safe()),
+            "command": transport.command.reveal()
+            if reveal
+            else _mask_arg(transport.command.safe()),
             "args": args,
             "env": _values(transport.env, reveal=reveal),
             "url": None,

@@ -214,7 +214,8 @@ def _used(world: World, servers: list[Server]) -> dict[str, str]:
     """Name → scope part of the tag of what ran."""
     tags = [record["tag"] for record in _probe_records(world)]
     for server in servers:
-        tags += [r["path"].lstrip("/").partition("/")[2] for r in server.requests]
+        paths = (request["path"].lstrip("/").partition("/") for request in server.requests)
+        tags += [tag for behaviour, _, tag in paths if behaviour != ".well-known"]
     return {name: scope for scope, _, name in (tag.partition(":") for tag in tags)}
 
 

@@ -8,10 +8,11 @@ import typer
 
 from mcpconf import report, view
 from mcpconf.cli import options as o
+from mcpconf.clients import NEWEST
+from mcpconf.codes import Severity
 from mcpconf.compiler import Compilation, compile_project, kinds, survey
 from mcpconf.errors import Exit
-from mcpconf.findings import Finding, Severity, blocking
-from mcpconf.model import NEWEST
+from mcpconf.findings import Finding, blocking
 from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import Target, find_target
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mcpconf.clients import CLIENTS, NEWEST, Client
 from mcpconf.errors import Usage
-from mcpconf.model import CLIENTS, NEWEST, Client
 from mcpconf.readers.places import Places, find_places
 from mcpconf.readers.world import Configuration, Request, Session, read_configuration
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How to print."""
 
     TEXT = "text"
     JSON = "json"
 
 
-class Mode(str, Enum):
+class Mode(StrEnum):
     """Whose rules: an interactive session (and `mcp list`), or `claude -p`."""
 
     INTERACTIVE = "interactive"
@@ -92,9 +92,8 @@ def session(
     if sources is not None:
         names = frozenset(s.strip() for s in sources.split(",") if s.strip())
         if names - chosen:
-            raise Usage(
-                f"--setting-sources knows user, project and local, not {sorted(names - chosen)[0]!a}"
-            )
+            wrong = min(names - chosen)
+            raise Usage(f"--setting-sources knows user, project and local, not {wrong!a}")
         chosen = names
     return Session(
         mcp_config=tuple(mcp_config or ()),

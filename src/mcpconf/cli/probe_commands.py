@@ -10,9 +10,9 @@ import typer
 from mcpconf import report, view
 from mcpconf.cli import options as o
 from mcpconf.cli.compile_commands import leave
+from mcpconf.clients import NEWEST
 from mcpconf.compiler import survey
 from mcpconf.errors import Usage
-from mcpconf.model import NEWEST
 from mcpconf.readers.surroundings import look_around
 
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds a server may take.")]
@@ -37,7 +37,10 @@ def probe(
     surveyed = survey(configuration)
     servers = surveyed.active()
     fresh = probing.probe(
-        servers, timeout=timeout, now=time.time, environ=configuration.request.environ,
+        servers,
+        timeout=timeout,
+        now=time.time,
+        environ=configuration.request.environ,
         include_local=local,
     )
     probing.save(places.facts, look_around(configuration, places).facts.probes, fresh)

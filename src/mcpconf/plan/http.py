@@ -25,9 +25,7 @@ from mcpconf.plan.terms import (
 from mcpconf.secret import has_secret, url_has_secret
 from mcpconf.urls import Url, parse_url
 
-_TOKEN = frozenset(
-    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-)
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LATIN_1 = 0xFF
 
 
@@ -67,9 +65,7 @@ def _direct(classified: Classified, remote: Remote, terms: Terms) -> Planned:
     return Planned(classified, entry, (because,), needs=(_need(classified, url),))
 
 
-def _with_secrets(
-    classified: Classified, remote: Remote, warnings: tuple[Finding, ...]
-) -> Planned:
+def _with_secrets(classified: Classified, remote: Remote, warnings: tuple[Finding, ...]) -> Planned:
     """The user's own policy lets this server's secrets into the container."""
     server = classified.server
     url = parse_url(remote.url.reveal())

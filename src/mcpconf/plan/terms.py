@@ -87,9 +87,9 @@ def unsafe_name(name: str) -> str:
         return f"is longer than {_LONGEST_NAME} characters"
     for character in name:
         if character in "\"'`\\<>":
-            return f"holds the character {ascii(character)}"
+            return f"holds the character {character!a}"
         if character != " " and not is_visible(character):
-            return f"holds the character {ascii(character)}"
+            return f"holds the character {character!a}"
     return ""
 
 

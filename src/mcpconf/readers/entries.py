@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 from hashlib import sha256
 from math import isinf
+from typing import NamedTuple
 
-from mcpconf.model import Client, Json, Remote, Server, Skipped, Stdio, Text, normalised
+from mcpconf.clients import Client
+from mcpconf.model import Json, Remote, Server, Skipped, Stdio, Text, normalised
 from mcpconf.readers.expand import Variables, expand
 from mcpconf.secret import tainted
 
@@ -51,9 +52,7 @@ def check(name: str, raw: Json, client: Client) -> Problem | None:
     if problem:
         return Problem(problem)
     if is_reserved(name, client):
-        return Problem(
-            f'"{name}" is a reserved MCP server name and was not loaded', reserved=True
-        )
+        return Problem(f'"{name}" is a reserved MCP server name and was not loaded', reserved=True)
     return None
 
 
@@ -68,7 +67,7 @@ def is_reserved(name: str, client: Client) -> bool:
 def build(entry: tuple[str, dict[str, Json]], like: Skipped, variables: Variables) -> Server:
     """Turn a checked entry into a server; ``like`` gives its scope and origin."""
     name, raw = entry
-    options = {k: raw[k] for k in ("timeout", "alwaysLoad") if k in raw}
+    options = {key: value for key, value in raw.items() if key in ("timeout", "alwaysLoad")}
     return Server(
         name=name,
         scope=like.scope,
@@ -100,8 +99,8 @@ def _transport(raw: Mapping[str, Json], variables: Variables) -> Stdio | Remote:
         return Stdio(text(raw["command"]), tuple(map(text, listed)), env)
     helper = raw.get("headersHelper")
     return Remote(
-        type=_REMOTE_TYPES[str(kind)],
-        url=text(raw["url"]),
+        type=_REMOTE_TYPES.get(str(kind), str(kind)),
+        url=text(raw.get("url", "")),
         headers=headers,
         headers_helper=Text(helper) if isinstance(helper, str) else None,
         oauth="oauth" in raw,
@@ -110,9 +109,7 @@ def _transport(raw: Mapping[str, Json], variables: Variables) -> Stdio | Remote:
 
 def _texts(value: Json, variables: Variables, passes: int = 1) -> dict[str, Text]:
     table = value if isinstance(value, dict) else {}
-    return {
-        k: expand(v, variables, passes=passes) for k, v in table.items() if isinstance(v, str)
-    }
+    return {k: expand(v, variables, passes=passes) for k, v in table.items() if isinstance(v, str)}
 
 
 def white_space(raw: Mapping[str, Json]) -> tuple[str, ...]:
@@ -121,27 +118,29 @@ def white_space(raw: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def _white_space(raw: Mapping[str, Json]) -> Iterator[str]:
-    def loose(value: Json) -> bool:
-        return isinstance(value, str) and value != value.strip(_BLANKS)
-
-    def in_table(key: str, title: str) -> Iterator[str]:
-        table = raw.get(key)
-        for name, value in (table if isinstance(table, dict) else {}).items():
-            if loose(value):
-                yield f"{key}.{name}"
-            if loose(name):
-                yield f'{title} name "{name}"'
-
-    if loose(raw.get("command")):
-        yield "command"
     args = raw.get("args")
-    for i, value in enumerate(args if isinstance(args, list) else ()):
-        if loose(value):
-            yield f"args[{i}]"
-    yield from in_table("env", "env")
-    if loose(raw.get("url")):
+    if _loose(raw.get("command")):
+        yield "command"
+    yield from (
+        f"args[{i}]" for i, v in enumerate(args if isinstance(args, list) else ()) if _loose(v)
+    )
+    yield from _loose_in_table(raw, "env", "env")
+    if _loose(raw.get("url")):
         yield "url"
-    yield from in_table("headers", "header")
+    yield from _loose_in_table(raw, "headers", "header")
+
+
+def _loose_in_table(raw: Mapping[str, Json], key: str, title: str) -> Iterator[str]:
+    table = raw.get(key)
+    for name, value in (table if isinstance(table, dict) else {}).items():
+        if _loose(value):
+            yield f"{key}.{name}"
+        if _loose(name):
+            yield f'{title} name "{name}"'
+
+
+def _loose(value: Json) -> bool:
+    return isinstance(value, str) and value != value.strip(_BLANKS)
 
 
 # --- the schema -------------------------------------------------------------------------------
@@ -155,9 +154,9 @@ def _schema_problem(name: str, raw: Json, client: Client) -> str:
     if not isinstance(kind, str):
         missing = "" if "command" in raw else "; command: expected string, received undefined"
         return f'{prefix}type: expected "stdio"{missing}'
-    if kind in _HOST_TYPES:
+    if kind in _HOST_TYPES and not client.host_types:
         return f'MCP server "{name}" {_HOST_TYPES[kind]}'
-    if kind != "stdio" and kind not in _REMOTE_TYPES:
+    if kind not in _FIELDS:
         return f'unknown MCP server type "{kind}" for server "{name}"'
     if _url_without_type(raw) and client.url_needs_type:
         return (
@@ -285,4 +284,6 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Check, bool]]] = {
     "streamable-http": {**_HTTP, "oauth": (_oauth, False), **_COMMON},
     "sse": {**_HTTP, "oauth": (_oauth, False), **_COMMON},
     "ws": {**_HTTP, **_COMMON},
+    "sdk": {"name": (_string, True)},
+    "claudeai-proxy": {"url": (_string, True), "id": (_string, True)},
 }

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from hashlib import sha256
+from typing import NamedTuple
 
 from mcpconf.model import Json, Remote
 from mcpconf.origin import Source

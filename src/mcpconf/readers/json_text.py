@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mcpconf.model import Json
 from mcpconf.origin import (
@@ -25,7 +25,6 @@ from mcpconf.origin import (
     refuse_constant,
     scan,
 )
-
 
 DEEPEST = 200  # levels of nesting that are looked at
 
@@ -143,13 +142,13 @@ def _collect(
     return value, blank(source.text, end) + 1
 
 
-def _loads(text: str, hook: object) -> Json:
+def _loads(text: str, hook: Callable[[list[tuple[str, Any]]], Any]) -> Json:
     try:
-        value: Json = json.loads(text, object_pairs_hook=hook, parse_constant=refuse_constant)  # type: ignore[arg-type]
+        value: Json = json.loads(text, object_pairs_hook=hook, parse_constant=refuse_constant)
     except json.JSONDecodeError:
         raise
     except ValueError:  # an integer with thousands of digits: JavaScript reads a float
-        value = json.loads(text, object_pairs_hook=hook, parse_constant=refuse_constant, parse_int=float)  # type: ignore[arg-type]
+        value = json.loads(
+            text, object_pairs_hook=hook, parse_constant=refuse_constant, parse_int=float
+        )
     return value
-
-

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mcpconf.clients import Client
 from mcpconf.findings import Finding
-from mcpconf.model import Client, Json
+from mcpconf.model import Json
 from mcpconf.origin import Origin
 from mcpconf.readers.json_text import Document
 from mcpconf.readers.settings_schema import wrong_key
@@ -108,7 +109,7 @@ def _lenient(value: dict[str, Json], client: Client) -> dict[str, Json]:
     """2.1.328 takes a bare string in the lists of project servers as that name (fact 27)."""
     if not client.lenient_rejections:
         return value
-    named = {k: [v] for k in _LISTS if isinstance(v := value.get(k), str) and v}
+    named: dict[str, Json] = {k: [v] for k in _LISTS if isinstance(v := value.get(k), str) and v}
     return {**value, **named}
 
 
@@ -144,9 +145,7 @@ def _switches(value: Json) -> dict[str, bool]:
     return {k: v is True for k, v in value.items()}
 
 
-def _policy(
-    value: Json, origin: Origin, is_name: Callable[[str], bool]
-) -> tuple[PolicyEntry, ...]:
+def _policy(value: Json, origin: Origin, is_name: Callable[[str], bool]) -> tuple[PolicyEntry, ...]:
     if not isinstance(value, list):
         return ()
     entries = (_policy_entry(item, origin.at(i)) for i, item in enumerate(value))

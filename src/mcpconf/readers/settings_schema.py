@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mcpconf.model import Client, Json
+from mcpconf.clients import Client
+from mcpconf.model import Json
 from mcpconf.origin import Pointer
 
 Wrong = tuple[Pointer, str]
@@ -56,10 +57,12 @@ _CHECKS: Mapping[str, Check] = {
     "a list of objects or null": lambda v: v is None or _is_objects(v),
     "an object": lambda v: isinstance(v, dict),
     "an object or true or false": lambda v: isinstance(v, bool | dict),
-    "an object of strings": lambda v: isinstance(v, dict)
-    and all(isinstance(x, str) for x in v.values()),
-    "an object of objects": lambda v: isinstance(v, dict)
-    and all(isinstance(x, dict) for x in v.values()),
+    "an object of strings": lambda v: (
+        isinstance(v, dict) and all(isinstance(x, str) for x in v.values())
+    ),
+    "an object of objects": lambda v: (
+        isinstance(v, dict) and all(isinstance(x, dict) for x in v.values())
+    ),
     "an object of true, false or lists": _is_plugins,
     "a positive whole number": lambda v: _is_count(v, 1),
     "a whole number": lambda v: _is_count(v, 0),

@@ -35,7 +35,7 @@ class Surroundings:
     @cached_property
     def project_policy(self) -> Read:
         found = (read(os.path.join(root, "mcpconf.toml")) for root in self.roots)
-        return next(filter(None, found), None)
+        return next((f for f in found if f), None)
 
     @cached_property
     def facts(self) -> Facts:
@@ -62,8 +62,8 @@ class Surroundings:
 
     def _stacks(self) -> Iterator[tuple[str, str]]:
         for stack in self.shipped.stacks.values():
-            shown = (evidence for d in stack.detect if (evidence := _detected(d, self.roots)))
-            evidence = next(shown, None)
+            shown = (_detected(d, self.roots) for d in stack.detect)
+            evidence = next(filter(None, shown), "")
             if evidence:
                 yield stack.name, evidence
 

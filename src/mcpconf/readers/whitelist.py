@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 from enum import Enum
+from typing import NamedTuple
 
 from mcpconf.findings import Finding
 from mcpconf.hosts import Destination, parse_destination, parse_ports
@@ -64,9 +64,7 @@ class Shipped(NamedTuple):
     stacks: Mapping[str, Stack] = {}
 
 
-def read_shipped(
-    base: Source, registries: Source, stacks: tuple[Source, ...]
-) -> Shipped:
+def read_shipped(base: Source, registries: Source, stacks: tuple[Source, ...]) -> Shipped:
     """Parse the shipped layers.  They are part of the program: a fault in them is a bug."""
     found = [_stack(source) for source in stacks]
     return Shipped(
@@ -97,9 +95,7 @@ def _stack(source: Source) -> Stack:
     )
 
 
-def read_rows(
-    raw: object, origin: Origin, layer: Layer, findings: list[Finding]
-) -> Iterator[Row]:
+def read_rows(raw: object, origin: Origin, layer: Layer, findings: list[Finding]) -> Iterator[Row]:
     """Read ``[[allow]]`` tables; what is wrong with one leaves out that one and says so."""
     if not isinstance(raw, list):
         findings.append(_bad("`allow` is a list of tables", "write `[[allow]]`", origin))
@@ -113,7 +109,7 @@ def read_rows(
         if isinstance(row, Finding):
             findings.append(row)
             continue
-        findings.extend(_remarks(row, item))
+        findings.extend(_remarks(row))
         yield row
 
 
@@ -145,7 +141,7 @@ def _row(item: Mapping[str, object], at: Origin, layer: Layer) -> Row | Finding:
     )
 
 
-def _remarks(row: Row, item: Mapping[str, object]) -> Iterator[Finding]:
+def _remarks(row: Row) -> Iterator[Finding]:
     if not row.why:
         text = f"`{row.destination.host}` is open without a reason"
         yield Finding("MC083", text, row.origin, help=('add `why = "…"`',))

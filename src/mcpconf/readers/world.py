@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mcpconf.model import Client
+from mcpconf.clients import Client
 from mcpconf.origin import Source
 
 MCP_JSON_LIMIT = 2_097_152  # bytes; the client's own (fact 33)
@@ -98,7 +98,7 @@ def read_configuration(request: Request) -> Configuration:
     local = [os.path.join(dot_claude, "settings.local.json")]
     if request.client.root_local_settings and key != cwd:
         local.append(os.path.join(key, ".claude", "settings.local.json"))
-    project_files = tuple(filter(None, map(_read_mcp_json, walk_up(cwd))))
+    project_files = tuple(f for path in walk_up(cwd) if (f := _read_mcp_json(path)))
     home_file = os.path.join(request.home, ".mcp.json")
     seen = {f.path for f in project_files}
     return Configuration(
@@ -124,7 +124,7 @@ def read_configuration(request: Request) -> Configuration:
 
 
 def config_directory(request: Request) -> str:
-    """``$CLAUDE_CONFIG_DIR`` (relative to the launch directory, ``~`` not expanded) or ~/.claude."""
+    """``$CLAUDE_CONFIG_DIR``, relative to the launch directory, or ``~/.claude`` (fact 7)."""
     chosen = request.environ.get("CLAUDE_CONFIG_DIR")
     if chosen:
         return os.path.join(request.project, chosen)

@@ -116,7 +116,7 @@ def _read(fd: int, name: str) -> Found:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             return Found(Form.OTHER, what="a link or a socket")
         raise
-    with open(file, "rb") as stream:  # noqa: PTH123  a descriptor, not a path
+    with open(file, "rb") as stream:
         status = os.fstat(file)
         if stat.S_ISDIR(status.st_mode):
             return Found(Form.OTHER, what=A_DIRECTORY)

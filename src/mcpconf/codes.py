@@ -1,0 +1,336 @@
+"""The table of finding codes: severity, title, the long story, whether a sync must stop.
+
+Codes have three digits and are never reused.  ``mcpconf explain CODE`` prints from here, and
+docs/rules.md is made from it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Severity(Enum):
+    """How bad it is: an error costs the user something, a warning may, a note only tells."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Rule(NamedTuple):
+    """One code.  ``blocks``: nothing is written while such a finding stands."""
+
+    severity: Severity
+    title: str
+    story: str
+    blocks: bool = False
+
+
+_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+RULES: dict[str, Rule] = {
+    # --- 001-019: files and entries -----------------------------------------------------------
+    "MC001": Rule(
+        _E,
+        "a file is not valid JSON",
+        "Claude Code wants strict JSON: no comments, no trailing commas, UTF-8. A broken "
+        "`.mcp.json` or settings file counts as absent, the others still count. A broken "
+        "`~/.claude.json` stops Claude Code itself (2.1.197 even replaces it by an empty one), so "
+        "see MC010 for that file.",
+    ),
+    "MC002": Rule(
+        _E,
+        "an entry is not a server",
+        "The entry breaks the schema, so Claude Code drops it, and only it: a definition of the "
+        "same name in a lower scope takes its place. A remote server needs `type` (`http`, `sse` "
+        "or `ws`) and `url`; a local one needs `command`. Wrong types anywhere in the entry drop "
+        "it as well.",
+    ),
+    "MC003": Rule(
+        _E,
+        "a name is reserved",
+        "Claude Code keeps some names for servers of its own (`workspace`, `claude-in-chrome`, "
+        "`computer-use`, `Claude Preview`, in newer versions `Claude Browser`) and does not load "
+        "yours. Rename the entry.",
+    ),
+    "MC004": Rule(
+        _E,
+        "a name holds characters that could be taken for something else",
+        "Control characters, line breaks, quotes and invisible characters in a server's name are "
+        "never put into the container's files: the entry is left out there. Rules, paths and logs "
+        "use an id that mcpconf makes from the name, so that a name cannot become a rule, a path "
+        "or an escape sequence.",
+    ),
+    "MC005": Rule(
+        _W,
+        "a key is given twice",
+        "JSON parsers keep the last one in silence, and so does Claude Code. Delete the other.",
+    ),
+    "MC006": Rule(
+        _E,
+        "a file has the wrong shape",
+        "The document or one of its parts is not what Claude Code expects there (an object of "
+        "servers under `mcpServers`), so it reads nothing from it.",
+    ),
+    "MC007": Rule(
+        _E,
+        "a file could not be read",
+        "It is not a regular file, too large (2 MiB for `.mcp.json`), not readable, a loop of "
+        "links, or it changed each time it was read. It counts as absent, the others still count.",
+    ),
+    "MC008": Rule(
+        _W,
+        "two names have one form in tool names",
+        "Everything but letters, digits, `_` and `-` becomes `_` in tool names. Two servers with "
+        "one form both connect, but the tools of the second are dropped.",
+    ),
+    "MC009": Rule(
+        _W,
+        "a value has white space around it",
+        "Claude Code keeps it (HTTP trims it in headers). It is nearly always a slip of the paste.",
+    ),
+    "MC010": Rule(
+        _E,
+        "Claude Code's own configuration is broken",
+        "`~/.claude.json` holds your user and local servers. While it cannot be parsed Claude Code "
+        "does not start, and 2.1.197 replaces it by defaults, so mend it or restore a copy from "
+        "`~/.claude/backups/` first. Nothing is written meanwhile: the container keeps its files.",
+        blocks=True,
+    ),
+    "MC011": Rule(
+        _N,
+        "a file that looks like configuration is not read",
+        "Claude Code reads user servers from `~/.claude.json` and project servers from `.mcp.json` "
+        "in the launch directory and its parents. It reads `~/.mcp.json` only as the `.mcp.json` "
+        "of a parent directory. `--home-mcp-json` takes it in as user servers.",
+    ),
+    "MC012": Rule(
+        _W,
+        "a file is nested very deeply",
+        "Nothing that MCP needs is deep. What lies below the limit counts as `null`, the rest of "
+        "the file counts as always.",
+    ),
+    # --- 020-029: expansion and secrets -------------------------------------------------------
+    "MC020": Rule(
+        _W,
+        "a secret stands in a file of the project",
+        "What is committed is read by everybody with the repository. Put `${NAME}` there and the "
+        "value into your environment or your user settings.",
+    ),
+    "MC021": Rule(
+        _W,
+        "a variable is not set",
+        "Claude Code leaves `${NAME}` in place and uses it literally, so the server usually "
+        "answers 401. Settings `env` beats the shell; project settings do not take part.",
+    ),
+    "MC022": Rule(
+        _W,
+        "a server's secret stays on the host",
+        "The server runs in the container, and its secret does not go there: the entry refers to "
+        "a variable of the container instead, which is empty unless you set it. Run the server on "
+        'the host with `mcpconf trust NAME`, or let its secrets in with `secrets = "container"` '
+        "for that server in your own mcpconf.toml.",
+    ),
+    "MC023": Rule(
+        _E,
+        "a server cannot run in the container without a secret in its arguments",
+        "A literal secret in `args` cannot be replaced by a variable that you would recognise, so "
+        "the server is left out. Write it as `${NAME}`, or trust the server to run on the host.",
+    ),
+    "MC024": Rule(
+        _W,
+        "a secret goes into the container",
+        "Your policy says so. Whatever runs in the container can read it, and can send it to every "
+        "host that is open.",
+    ),
+    # --- 030-039: scopes, approval, policy ----------------------------------------------------
+    "MC030": Rule(
+        _W,
+        "another definition won",
+        "Per name the order is --mcp-config, local, project, user; the winner replaces the other "
+        "whole. Within the project the nearest `.mcp.json` wins. Stored logins hang on the "
+        "endpoint, so they do not carry over.",
+    ),
+    "MC031": Rule(
+        _W,
+        "a project server waits for your approval",
+        "Claude Code asks before it starts a server from `.mcp.json`; `claude -p` does not ask. "
+        "The container is never asked, so only approved servers go there. Run `claude` on the host "
+        "and answer, or add the name to `enabledMcpjsonServers` in your user settings.",
+    ),
+    "MC032": Rule(
+        _N,
+        "a project server is rejected",
+        "`disabledMcpjsonServers` in any settings file rejects it, and beats every approval. Esc "
+        "in the approval dialog writes all names there.",
+    ),
+    "MC033": Rule(
+        _N,
+        "a server is disabled for this project",
+        "`disabledMcpServers` of the project in `~/.claude.json`, as `/mcp` writes it.",
+    ),
+    "MC034": Rule(
+        _W,
+        "policy denies a server",
+        "`deniedMcpServers`, or an `allowedMcpServers` list that does not name it. The lists of "
+        "all settings files count, those of an untrusted project too, and they filter after the "
+        "merge: a lower definition does not come back.",
+    ),
+    "MC035": Rule(
+        _W,
+        "a settings file is ignored",
+        "A syntax error or a wrong type in any key makes Claude Code drop the whole file in "
+        "silence: approvals, rejections and variables in it do not count.",
+    ),
+    "MC036": Rule(
+        _N,
+        "managed servers are exclusive",
+        "`/etc/claude-code/managed-mcp.json` exists, so Claude Code loads nothing else.",
+    ),
+    "MC037": Rule(
+        _E,
+        "a managed file is broken",
+        "2.1.328 keeps the door shut (no servers, or it does not start); 2.1.197 goes on without "
+        "the file. Ask whoever manages this machine.",
+        blocks=True,
+    ),
+    "MC038": Rule(
+        _E,
+        "the session's options contradict the configuration",
+        "With `managed-mcp.json` Claude Code refuses --mcp-config and --strict-mcp-config; a "
+        "missing or unparsable --mcp-config ends it too.",
+        blocks=True,
+    ),
+    "MC039": Rule(
+        _N,
+        "an approval does not count",
+        "Approvals in the project's own settings count only in a folder you trusted, and those in "
+        "`~/.claude.json` are moved to settings.local.json at the next start, where the same rule "
+        "applies.",
+    ),
+    # --- 040-049: writing ---------------------------------------------------------------------
+    "MC040": Rule(
+        _E,
+        "a generated file was changed by hand",
+        "mcpconf overwrites only what it wrote. Move your change to mcpconf.toml, then delete the "
+        "file or give it back with `mcpconf sync --force`.",
+        blocks=True,
+    ),
+    "MC041": Rule(
+        _E,
+        "a file stands where a generated one belongs",
+        "It was not written by mcpconf, so it is not overwritten. Move it, or hand it over with "
+        "`mcpconf sync --force`.",
+        blocks=True,
+    ),
+    # --- 060-079: classification and plan -----------------------------------------------------
+    "MC060": Rule(
+        _W,
+        "a server can only run on the host",
+        "Its command is a path of the host, Docker, or a program that the container does not "
+        "have. Through the gateway it gives the container a process on your host, so it waits for "
+        "`mcpconf trust NAME`.",
+    ),
+    "MC061": Rule(
+        _E,
+        "a URL cannot be used",
+        "Claude Code does not check URLs when it loads them and fails when it connects. Such a "
+        "server is left out.",
+    ),
+    "MC062": Rule(
+        _W,
+        "an argument names this machine",
+        "Inside the container `localhost` is the container. Use the name by which the container "
+        "knows the service (in DDEV `db`), or trust the server to run on the host.",
+    ),
+    "MC063": Rule(
+        _W,
+        "an argument names a path outside the project",
+        "Only the project is in the container, at the same path as on the host.",
+    ),
+    "MC064": Rule(
+        _N,
+        "a server wants to reach arbitrary hosts",
+        "The firewall stays shut: it reaches only what is on the list. Open hosts one by one with "
+        "`mcpconf allow HOST`.",
+    ),
+    "MC065": Rule(
+        _W,
+        "trust has lapsed",
+        "You trusted another text under this name. The entry has changed since, so it is not "
+        "started on your host until you look at it and trust it again.",
+    ),
+    "MC066": Rule(
+        _W,
+        "a header cannot be sent",
+        "The name or the value holds characters that HTTP does not allow; Claude Code fails when "
+        "it connects.",
+    ),
+    "MC067": Rule(
+        _N,
+        "a server is switched off by mcpconf.toml",
+        'Its `route` is "off".',
+    ),
+    "MC068": Rule(
+        _N,
+        "a plugin or connector is not carried into the container",
+        "Plugins come with their own files and claude.ai connectors with a login on Anthropic's "
+        "side. mcpconf reports them; it does not move them.",
+    ),
+    "MC069": Rule(
+        _W,
+        "a command of the host's environment was changed for the container",
+        "An absolute path to a well-known runner (`/opt/homebrew/bin/npx`) became its plain name, "
+        "a `PATH` of the host was left out.",
+    ),
+    # --- 080-099: mcpconf.toml and whitelists -------------------------------------------------
+    "MC080": Rule(
+        _E,
+        "mcpconf.toml is broken",
+        "It is not valid TOML, or a key or value in it is unknown. A policy that is half "
+        "understood is worse than none, so nothing is written until it is right.",
+        blocks=True,
+    ),
+    "MC081": Rule(
+        _E,
+        "a whitelist entry is not a host",
+        "An entry is a name (`api.example.com`), a wildcard one level above it "
+        "(`*.example.com`, never directly under a public suffix), an address or a small network. "
+        "No URL, port, path or blank. The row is left out, the others count.",
+    ),
+    "MC082": Rule(
+        _W,
+        "the project asks for more than you approved",
+        "A project file came with a clone, so it can only make things tighter. What it asks for "
+        "beyond that waits for you: `mcpconf allow HOST` or an entry in your own mcpconf.toml.",
+    ),
+    "MC083": Rule(
+        _W,
+        "a row has no reason",
+        "Every open host says `why`, so that the next reader can close it.",
+    ),
+    "MC084": Rule(
+        _W,
+        "a host looks like another",
+        "The name has letters outside ASCII, which can imitate others. It is opened in its ASCII "
+        "form; look at both.",
+    ),
+    "MC085": Rule(
+        _W,
+        "mcpconf.toml names a server that does not exist",
+        "No server of that name was found, so the lines have no effect.",
+    ),
+    # --- 100-109: facts and probes ------------------------------------------------------------
+    "MC100": Rule(
+        _N,
+        "the cached facts are unreadable",
+        "They are made anew by `mcpconf probe`; nothing depends on them but the evidence.",
+    ),
+    "MC101": Rule(
+        _W,
+        "a server did not answer the probe",
+        "mcpconf asked it from the host and got no MCP answer. That says nothing yet about the "
+        "container, but a server that the host cannot reach will not be reached from inside.",
+    ),
+}

@@ -1,0 +1,77 @@
+"""~/.claude.json: user servers, and what the client remembers of each project (facts 6-8, 34)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mcpconf.clients import Client
+from mcpconf.model import Json
+from mcpconf.origin import Origin, Source
+from mcpconf.readers.json_text import Fault, parse_spine
+from mcpconf.readers.reading import Reading, report_twice
+from mcpconf.readers.settings import javascript_text
+from mcpconf.readers.world import Read, Unreadable
+
+
+@dataclass(frozen=True)
+class Table:
+    """An object of a document and where it stands."""
+
+    value: Mapping[str, Json] = field(repr=False)
+    origin: Origin
+
+
+def read_global(file: Read, reading: Reading) -> Table:
+    nothing = Table({}, Origin(Source("~/.claude.json")))
+    if file is None:
+        return nothing
+    if isinstance(file, Unreadable):
+        reading.add(
+            "MC010",
+            f"Claude Code's configuration cannot be read: {file.why}",
+            Origin(Source(file.path)),
+            "mend the file; nothing is written until it can be read",
+        )
+        return nothing
+    if not file.text.strip() and not reading.client.blank_file_is_error:
+        return nothing
+    document = parse_spine(file, ("mcpServers", "projects"))
+    if isinstance(document, Fault):
+        reading.add(
+            "MC010",
+            f"Claude Code's configuration is not JSON: {document.message} "
+            f"(line {document.line}, column {document.column})",
+            Origin(file, line=document.line),
+            "mend the file, or restore a copy from its `backups` folder",
+            "do not start claude 2.1.197 meanwhile: it replaces the file by an empty one",
+        )
+        return nothing
+    report_twice(document, reading)
+    value = document.value if isinstance(document.value, dict) else {}
+    return Table(value, Origin(file))
+
+
+def project_state(home: Table, key: str) -> Table:
+    origin = home.origin.at("projects", key)
+    projects = home.value.get("projects")
+    state = projects.get(key) if isinstance(projects, dict) else None
+    return Table(state if isinstance(state, dict) else {}, origin)
+
+
+def disabled(state: Table) -> dict[str, Origin]:
+    names = state.value.get("disabledMcpServers")
+    if not isinstance(names, list):
+        return {}
+    origin = state.origin.at("disabledMcpServers")
+    return {n: origin.at(i) for i, n in enumerate(names) if isinstance(n, str)}
+
+
+def global_env(value: Json, client: Client) -> dict[str, str]:
+    """The variables of ~/.claude.json: texts, numbers and booleans, as texts (fact 42)."""
+    table = value if isinstance(value, dict) else {}
+    return {
+        k: javascript_text(v)
+        for k, v in table.items()
+        if client.global_env_any_value or isinstance(v, str | int | float)
+    }
