@@ -274,9 +274,11 @@ RULES: dict[str, Rule] = {
     ),
     "MC068": Rule(
         _N,
-        "a plugin or connector is not carried into the container",
-        "Plugins come with their own files and claude.ai connectors with a login on Anthropic's "
-        "side. mcpconf reports them; it does not move them.",
+        "claude.ai connectors are not carried into the container",
+        "Connectors hang on a claude.ai login and live on Anthropic's side; Claude Code lists them "
+        "only while signed in that way, and not beside managed servers. mcpconf names those that "
+        "were seen once. Plugins are different: their servers are planned like any other, under "
+        "the name `plugin:PLUGIN:NAME`.",
     ),
     "MC069": Rule(
         _W,

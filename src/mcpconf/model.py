@@ -138,6 +138,12 @@ class Server(NamedTuple):
     def id(self) -> ServerId:
         return mint(self.name)
 
+    def endpoint(self) -> tuple[str, ...]:
+        """What the server is, whatever its name: its URL, or its command and arguments."""
+        if isinstance(self.transport, Remote):
+            return (self.transport.url.reveal(),)
+        return (self.transport.command.reveal(), *(a.reveal() for a in self.transport.args))
+
 
 class Skipped(NamedTuple):
     """An entry that the client drops: it has no transport, and it hides nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mcpconf.clients import Client
 from mcpconf.findings import Finding
-from mcpconf.model import Remote, Resolved, Scope, Server, State, Stdio, Text, normalised
+from mcpconf.model import Resolved, Scope, Server, State, Stdio, Text, normalised
 from mcpconf.names import quote
 from mcpconf.origin import Origin
 from mcpconf.readers.declared import Declared
@@ -118,7 +118,7 @@ def _hidden(resolved: Iterable[Resolved]) -> Iterator[Finding]:
             continue
         for loser in losers:
             assert isinstance(loser.server, Server)
-            if _endpoint(loser.server) == _endpoint(winner.server):
+            if loser.server.endpoint() == winner.server.endpoint():
                 continue
             name = quote(winner.server.name)
             text = (
@@ -129,13 +129,6 @@ def _hidden(resolved: Iterable[Resolved]) -> Iterator[Finding]:
             if not winner.server.name.isidentifier():
                 ways = ("`mcpconf explain NAME` shows both",)
             yield Finding("MC030", text, loser.server.origin, help=ways)
-
-
-def _endpoint(server: Server) -> tuple[str, ...]:
-    transport = server.transport
-    if isinstance(transport, Remote):
-        return (transport.url.reveal(),)
-    return (transport.command.reveal(), *(a.reveal() for a in transport.args))
 
 
 def _colliding(resolved: Iterable[Resolved]) -> Iterator[Finding]:

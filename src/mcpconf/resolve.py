@@ -15,6 +15,7 @@ from mcpconf.allow_deny import Verdict, judge
 from mcpconf.clients import Client
 from mcpconf.model import (
     Reason,
+    Remote,
     Resolved,
     Scope,
     Server,
@@ -47,12 +48,37 @@ def resolve(declared: Declared, rules: Rules) -> tuple[Resolved, ...]:
     by_name: dict[str, list[Resolved]] = {name: [] for name in names}
     for candidate in candidates:
         by_name[candidate.server.name].append(candidate)
-    return tuple(r for group in by_name.values() for r in _settle(group, declared, rules))
+    settled = [r for group in by_name.values() for r in _settle(group, declared, rules)]
+    return tuple(_without_doubles(settled) if declared.plugins else settled)
+
+
+def _without_doubles(settled: list[Resolved]) -> Iterator[Resolved]:
+    """Drop a plugin's server whose endpoint a live configured server has (fact 66)."""
+    live = [
+        r.server
+        for r in settled
+        if r.state is State.ACTIVE
+        and isinstance(r.server, Server)
+        and r.server.scope is not Scope.PLUGIN
+    ]
+    for r in settled:
+        twin = _twin(r.server, live) if r.server.scope is Scope.PLUGIN else None
+        if twin is None or r.state is not State.ACTIVE:
+            yield r
+            continue
+        text = f"the same endpoint is configured in {twin.scope.value} scope"
+        because = Reason("scope.shadowed", text, twin.origin)
+        yield r._replace(state=State.SHADOWED, because=because)
+
+
+def _twin(server: Server | Skipped, live: list[Server]) -> Server | None:
+    assert isinstance(server, Server)
+    return next((s for s in live if s.endpoint() == server.endpoint()), None)
 
 
 def _candidates(declared: Declared, rules: Rules) -> list[Resolved]:
     """Every definition, weakest first, with its own state before names meet."""
-    candidates = [_own(s) for s in declared.users]
+    candidates = [_own(s) for s in (*declared.plugins, *declared.users)]
     for layer in declared.projects:
         candidates += (_approval(s, declared, rules) for s in layer)
     candidates += map(_own, declared.locals)
@@ -158,6 +184,10 @@ def _filtered(resolved: Resolved, declared: Declared, rules: Rules) -> Resolved:
         State.PENDING,
     ):
         return resolved
+    transport = resolved.server.transport
+    if rules.interactive and isinstance(transport, Remote) and transport.type == "sdk":
+        because = Reason("entry.skipped", "only an SDK host application can start it")
+        return resolved._replace(state=State.SKIPPED, because=because)
     verdict = judge(resolved.server, declared)
     if not verdict.allowed:
         return _denied(resolved, verdict)

@@ -8,6 +8,7 @@ Every random choice is made by one `random.Random(seed)`, so a seed is a reprodu
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import sys
@@ -353,49 +354,55 @@ def problems(
                 yield mode, built.unfill(difference)
 
 
-def shrink(case: dict[str, Any], fails: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """`case` with everything removed that the difference does not need."""
-    changed = True
-    while changed:
-        changed = False
-        for smaller in list(_smaller(case)):
-            if fails(smaller):
-                case, changed = smaller, True
-                break
+def shrink(
+    case: dict[str, Any], fails: Callable[[dict[str, Any]], bool], seconds: float = 90
+) -> dict[str, Any]:
+    """`case` with everything removed that the difference does not need, large parts first."""
+    deadline = time.monotonic() + seconds
+    before = None
+    while before != case:
+        before = case
+        for path in sorted(_paths(case), key=len):
+            smaller = _without(case, path)
+            if smaller is not None and fails(smaller):
+                case = smaller
+            if time.monotonic() > deadline:
+                return case
     return case
 
 
-def _smaller(case: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for key in ("managed", "args", "git", "symlinks", "env"):
-        if key in case:
-            yield {k: v for k, v in case.items() if k != key}
-    for key in ("files", "managed", "env"):
-        for without in _without_a_part(case.get(key, {}), depth=5):
-            yield {**case, key: without}
+def _paths(node: Any) -> Iterator[tuple[Any, ...]]:
+    """The way to every member and element; JSON inside a text counts too."""
+    match node:
+        case {"$text": str(text)} if len(node) == 1:
+            with contextlib.suppress(ValueError):
+                yield from (("$text", *path) for path in _paths(json.loads(text)))
+        case dict():
+            for key, value in node.items():
+                yield (key,)
+                yield from ((key, *path) for path in _paths(value))
+        case list():
+            for i, value in reversed(list(enumerate(node))):
+                yield (i,)
+                yield from ((i, *path) for path in _paths(value))
 
 
-def _without_a_part(node: Any, depth: int) -> Iterator[Any]:
-    """Every value that `node` is after one member or element is taken away."""
-    if isinstance(node, dict) and set(node) == {"$text"}:
-        yield from _text_without_a_part(node["$text"], depth)
-    elif isinstance(node, dict):
-        for key in node:
-            yield {k: v for k, v in node.items() if k != key}
-        for key, value in node.items() if depth else ():
-            for less in _without_a_part(value, depth - 1):
-                yield {**node, key: less}
-    elif isinstance(node, list):
-        for i in range(len(node)):
-            yield node[:i] + node[i + 1 :]
-
-
-def _text_without_a_part(text: str, depth: int) -> Iterator[dict[str, str]]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return
-    for less in _without_a_part(value, depth):
-        yield {"$text": json.dumps(less)}
+def _without(node: Any, path: tuple[Any, ...]) -> Any:
+    """`node` without what stands at `path`, or None when nothing does."""
+    step, *rest = path
+    if step == "$text" and isinstance(node, dict) and "$text" in node:
+        inner = _without(json.loads(node["$text"]), tuple(rest))
+        return None if inner is None else {"$text": json.dumps(inner)}
+    known = step in node if isinstance(node, dict) else isinstance(step, int) and step < len(node)
+    if not known or not isinstance(node, dict | list):
+        return None
+    less = None if not rest else _without(node[step], tuple(rest))
+    if rest and less is None:
+        return None
+    if isinstance(node, dict):
+        kept = {k: v for k, v in node.items() if k != step}
+        return {**kept, step: less} if rest else kept
+    return node[:step] + ([less] if rest else []) + node[step + 1 :]
 
 
 def main() -> int:

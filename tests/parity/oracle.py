@@ -221,7 +221,7 @@ def _used(world: World, servers: list[Server]) -> dict[str, str]:
 
 def _one_used(used: Mapping[str, str], name: str, status: str) -> dict[str, str]:
     off = status in ("pending-approval", "disabled", "rejected")
-    return {} if off or name not in used else {"used": used[name]}
+    return {} if off or not name or name not in used else {"used": used[name]}
 
 
 def _diagnostics(text: str, names: tuple[str, ...]) -> dict[str, Any]:

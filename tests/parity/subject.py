@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def _in_process(world: World, argv: list[str]) -> Said:
     if isinstance(failure, Failure):
         return Said(int(failure.exit), result.stdout, str(failure))
     if failure is not None and not isinstance(failure, SystemExit):
-        raise failure
+        return Said(3, "", "".join(traceback.format_exception(failure)[-3:]))
     return Said(result.exit_code, result.stdout, result.stderr)
 
 

@@ -65,8 +65,8 @@ def test_the_real_client_still_does_what_is_recorded(
             built = world.build(case, tmp_path / "list", addresses)
             told = oracle.list_servers(built, client, servers)
             assert told["list"] == _rows(seen["list"])
-            for kind in ("warnings", "file_errors"):
-                assert told[kind] == _placed(built, seen.get(kind, [])), kind
+            assert told["file_errors"] == _placed(built, seen.get("file_errors", []))
+            assert _kinds(told["warnings"]) == _kinds(_placed(built, seen.get("warnings", [])))
             assert told["conflicts"] == seen.get("conflicts", [])
             for name, answer in seen.get("get", {}).items():
                 assert oracle.get_server(built, client, name) == answer, name
@@ -83,4 +83,9 @@ def _rows(rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
 
 
 def _placed(built: world.World, items: list[list[str]]) -> list[list[str]]:
-    return sorted([built.fill(text) for text in item] for item in items)
+    return sorted([built.fill(text or "") for text in item] for item in items)
+
+
+def _kinds(warnings: list[list[str]]) -> list[list[str]]:
+    """File, name and kind; the sentence may change from version to version."""
+    return sorted(w[:3] for w in warnings)

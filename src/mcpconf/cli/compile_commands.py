@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mcpconf import report, view
+from mcpconf._resources import data
 from mcpconf.cli import options as o
 from mcpconf.clients import NEWEST
 from mcpconf.codes import Severity
@@ -19,6 +20,9 @@ from mcpconf.readers.target import Target, find_target
 Check = Annotated[bool, typer.Option("--check", help="Exit 1 if a sync would change anything.")]
 Force = Annotated[
     bool, typer.Option("--force", help="Overwrite generated files that somebody edited.")
+]
+OrExample = Annotated[
+    bool, typer.Option("--or-example", help="Without any server, show the bundled example.")
 ]
 Question = Annotated[
     str, typer.Argument(metavar="NAME|HOST|CODE", help="A server, a host or URL, or a code.")
@@ -67,12 +71,19 @@ def plan(
     format: o.AsFormat = o.Format.TEXT,  # noqa: A002
     out: o.Out = None,
     check: Check = False,
+    or_example: OrExample = False,
     offline: o.Offline = False,  # noqa: ARG001  it never asks the network
     home_mcp_json: o.HomeMcpJson = False,
 ) -> None:
     """Show what a sync would do: servers, open hosts, routes, and a diff.  Writes nothing."""
     from mcpconf import write  # noqa: PLC0415  `list` does not need it
 
+    if or_example and not _any_server(home, project, client):
+        report.say("no MCP server is configured here; this is the bundled example\n")
+        home, project = (
+            data("templates", "example", "home"),
+            data("templates", "example", "project"),
+        )
     compiled, target = _compiled(home, project, client, out, home_mcp_json=home_mcp_json)
     place = write.Target(target.container, target.host, target.root)
     changes = write.changes(compiled.artifacts, place)
@@ -140,6 +151,12 @@ def explain(
     else:
         report.explanation(answer)
     raise typer.Exit(Exit.DONE if answer.found else Exit.FINDINGS)
+
+
+def _any_server(home: o.Home, project: o.Project, client: str) -> bool:
+    configuration, _ = o.look(home, project, client)
+    surveyed = survey(configuration)
+    return bool(surveyed.resolved or surveyed.findings)
 
 
 def _compiled(

@@ -12,6 +12,7 @@ import typer
 from mcpconf.clients import CLIENTS, NEWEST, Client
 from mcpconf.errors import Usage
 from mcpconf.readers.places import Places, find_places
+from mcpconf.readers.plugins import with_plugins
 from mcpconf.readers.world import Configuration, Request, Session, read_configuration
 
 
@@ -126,4 +127,4 @@ def look(
         session=options or Session(),
         home_mcp_json=home_mcp_json,
     )
-    return read_configuration(request), find_places(home.absolute() if home else None)
+    return with_plugins(read_configuration(request)), find_places(home.absolute() if home else None)

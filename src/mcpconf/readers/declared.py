@@ -11,10 +11,16 @@ from dataclasses import dataclass
 
 from mcpconf.clients import Client
 from mcpconf.findings import Finding
-from mcpconf.model import Scope
+from mcpconf.model import Scope, Server, Skipped
 from mcpconf.origin import Origin
 from mcpconf.readers.expand import Variables
-from mcpconf.readers.global_file import disabled, global_env, project_state, read_global
+from mcpconf.readers.global_file import (
+    disabled,
+    global_env,
+    project_state,
+    read_global,
+    report_connectors,
+)
 from mcpconf.readers.reading import Reading
 from mcpconf.readers.server_files import Definitions, Entries
 from mcpconf.readers.settings import Settings
@@ -36,6 +42,7 @@ class Declared:
     projects: tuple[Definitions, ...]
     locals: Definitions
     dynamic: tuple[Definitions, ...]
+    plugins: Definitions
     managed: Definitions | None
     approvers: tuple[Settings, ...]
     settings: tuple[Settings, ...]
@@ -52,6 +59,7 @@ def declare(configuration: Configuration) -> Declared:
     reading = Reading(request.client)
     home = read_global(configuration.global_file, reading)
     state = project_state(home, configuration.key)
+    report_connectors(home, reading)
     settings = Group(configuration, reading, state)
     variables = Variables(
         (request.environ, None),
@@ -73,6 +81,7 @@ def declare(configuration: Configuration) -> Declared:
         if "local" in use
         else (),
         dynamic=tuple(entries.of_option(f) for f in configuration.dynamic),
+        plugins=() if session.bare or session.strict else _plugins(configuration, entries),
         managed=_managed(configuration, entries),
         approvers=settings.approvers(),
         settings=settings.all(),
@@ -81,6 +90,15 @@ def declare(configuration: Configuration) -> Declared:
         variables=variables,
         findings=tuple(reading.findings),
     )
+
+
+def _plugins(configuration: Configuration, entries: Entries) -> Definitions:
+    """Read the servers of plugins; their texts see where the plugin and the project are."""
+    found: list[Server | Skipped] = []
+    for plugin in configuration.plugins:
+        own = {"CLAUDE_PLUGIN_ROOT": plugin.root, "CLAUDE_PROJECT_DIR": configuration.cwd}
+        found += entries.of_plugin(plugin, own)
+    return tuple(found)
 
 
 def _managed(configuration: Configuration, entries: Entries) -> Definitions | None:

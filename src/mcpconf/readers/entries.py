@@ -48,7 +48,7 @@ def kind_of(value: Json) -> str:
 
 def check(name: str, raw: Json, client: Client) -> Problem | None:
     """Check one entry against the client's schema, then its name."""
-    problem = _schema_problem(name, raw, client)
+    problem = schema_problem(name, raw, client)
     if problem:
         return Problem(problem)
     if is_reserved(name, client):
@@ -146,7 +146,8 @@ def _loose(value: Json) -> bool:
 # --- the schema -------------------------------------------------------------------------------
 
 
-def _schema_problem(name: str, raw: Json, client: Client) -> str:
+def schema_problem(name: str, raw: Json, client: Client) -> str:
+    """Say what is wrong with an entry in the client's words; "" if nothing is."""
     prefix = f'invalid MCP server config for "{name}": '
     if not isinstance(raw, dict):
         return f"{prefix}(root): expected object, received {kind_of(raw)}"

@@ -33,6 +33,13 @@ class Variables:
             self._values.update(values)
             self._origins.update(dict.fromkeys(values, origin))
 
+    def beneath(self, values: Mapping[str, str]) -> Variables:
+        """The same variables with some more below them."""
+        below = Variables((values, None))
+        below._values.update(self._values)
+        below._origins.update(self._origins)
+        return below
+
     def __repr__(self) -> str:
         return f"Variables({len(self._values)} names)"
 

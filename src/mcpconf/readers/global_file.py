@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mcpconf.clients import Client
 from mcpconf.model import Json
+from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.json_text import Fault, parse_spine
 from mcpconf.readers.reading import Reading, report_twice
@@ -57,6 +58,19 @@ def project_state(home: Table, key: str) -> Table:
     projects = home.value.get("projects")
     state = projects.get(key) if isinstance(projects, dict) else None
     return Table(state if isinstance(state, dict) else {}, origin)
+
+
+def report_connectors(home: Table, reading: Reading) -> None:
+    """Say which claude.ai connectors were seen once: they are no servers of the user's files."""
+    seen = home.value.get("claudeAiMcpEverConnected")
+    names = [n for n in seen if isinstance(n, str)] if isinstance(seen, list) else []
+    if names:
+        listed = ", ".join(quote(n) for n in names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004
+        reading.add(
+            "MC068",
+            f"claude.ai connectors stay outside the container: {listed}",
+            home.origin.at("claudeAiMcpEverConnected"),
+        )
 
 
 def disabled(state: Table) -> dict[str, Origin]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from mcpconf.findings import Finding
 from mcpconf.model import Json, Scope, Server, Skipped, javascript_order
 from mcpconf.origin import Origin, Source
-from mcpconf.readers.entries import build, check, kind_of, white_space
+from mcpconf.readers.entries import build, check, kind_of, schema_problem, white_space
 from mcpconf.readers.expand import Variables
 from mcpconf.readers.json_text import Document, Fault, parse
 from mcpconf.readers.reading import Reading, parsed, report_twice
-from mcpconf.readers.world import Read, Unreadable
+from mcpconf.readers.world import Plugin, Read, Unreadable
 
 Definitions = tuple[Server | Skipped, ...]
 
@@ -61,6 +61,24 @@ class Entries:
             "ask whoever manages this machine to mend it",
         )
         return None
+
+    def of_plugin(self, plugin: Plugin, own: Mapping[str, str]) -> Definitions:
+        """Read a plugin's servers: `plugin:NAME:KEY`; faulty ones are absent without a word."""
+        variables = self._variables.beneath(own)
+        found: list[Server | Skipped] = []
+        for source, pointer in plugin.sources:
+            document = parse(source)
+            value = document.value if isinstance(document, Document) else None
+            for step in pointer:
+                value = value.get(step) if isinstance(value, dict) else None
+            for key in javascript_order(value if isinstance(value, dict) else ()):
+                assert isinstance(value, dict)
+                raw = value[key]
+                if isinstance(raw, dict) and not schema_problem(key, raw, self._reading.client):
+                    name = f"plugin:{plugin.name}:{key}"
+                    place = Skipped(name, Scope.PLUGIN, Origin(source, (*pointer, key)), "")
+                    found.append(build((name, raw), place, variables))
+        return tuple(found)
 
     def refuse(self, why: str, path: str) -> None:
         """Say that the client would not start with these options."""

@@ -1,123 +1,253 @@
-"""Which values make the client drop a whole settings file (fact 27, measured key by key).
+"""Which values make the client drop a whole settings file, version by version (fact 27).
 
-Every key that is not in the table takes any value.  Nested shapes are checked as deep as the
-client was measured.
+The tables hold what was measured, and what the clients' own schemas say.  A key that is in no table
+takes any value.  Some members are checked by the client more closely than here, because nobody
+gets them wrong by accident: reserved names of marketplaces, and how the members of
+``sandbox.credentials`` go together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from mcpconf.clients import Client
+from mcpconf.clients import NEWEST, Client
 from mcpconf.model import Json
-from mcpconf.origin import Pointer
+from mcpconf.readers import settings_marketplaces as marketplaces
+from mcpconf.readers.settings_hooks import hooks, old_hooks, stray_guard
+from mcpconf.readers.settings_sandbox import old_sandbox, sandbox
+from mcpconf.readers.settings_shapes import (
+    Members,
+    Shape,
+    Wrong,
+    anything,
+    boolean,
+    each,
+    either,
+    enum,
+    integer,
+    list_of,
+    natural,
+    nullable,
+    number,
+    object_of,
+    plain_name,
+    positive,
+    record,
+    switch,
+    text,
+    texts,
+)
 
-Wrong = tuple[Pointer, str]
-Check = Callable[[Json], bool]
 
-
-def wrong_key(value: Mapping[str, Json], client: Client) -> Wrong | None:  # noqa: ARG001
-    """Find the first key whose value the client does not take, and what it would take."""
+def wrong_key(value: Mapping[str, Json], client: Client) -> Wrong | None:
+    """Find the first value that the client does not take: where it is, and what would be right."""
+    rules = _RULES.get(client.version, _RULES[NEWEST])
     for key, given in value.items():
-        expected = _EXPECTED.get(key)
-        if expected and not _CHECKS[expected](given):
-            return (key,), expected
-    return None
+        shape = rules.keys.get(key)
+        if shape is None or value.get(rules.aliases.get(key, "")) is not None:
+            continue
+        wrong = shape.find(given, client)
+        if wrong:
+            return (key, *wrong[0]), wrong[1]
+    return stray_guard(value) if rules.searches_guards else None
 
 
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+class _Rules(NamedTuple):
+    """One version's: ``aliases`` count where the key that they stand for is absent or null."""
+
+    keys: Mapping[str, Shape]
+    aliases: Mapping[str, str]
+    searches_guards: bool
 
 
-def _is_count(value: Json, least: int) -> bool:
-    return _is_number(value) and float(value) == int(value) and value >= least  # type: ignore[arg-type, operator]
+def _is_clock(given: str) -> bool:
+    hour, _, minute = given.partition(":")
+    digits = (hour + minute).isascii() and (hour + minute).isdigit()
+    sizes = len(hour) in (1, 2) and len(minute) == 2  # noqa: PLR2004
+    return digits and sizes and int(hour) < 24 and int(minute) < 60  # noqa: PLR2004
 
 
-def _is_texts(value: Json) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+_texts = list_of(text)
+_share = number("a number from 0 to 1", lambda v: 0 <= v <= 1)
+_part = number("a number above 0, at most 1", lambda v: 0 < v <= 1)
+_clock = texts("a time like 22:00", _is_clock)
+_scalar = either(
+    "a string, a number, true, false or a list of strings",
+    text,
+    number("a number"),
+    boolean,
+    _texts,
+)
+_zero = number("0", lambda v: v == 0)
+_command_line = {"type": enum("command"), "command": text}
 
+_SWITCHES = """
+    allowManagedHooksOnly allowManagedMcpServersOnly allowManagedPermissionRulesOnly
+    autoUploadSessions channelsEnabled disableAgentView disableArtifact disableBundledSkills disableClaudeAiConnectors
+    disableRemoteControl disableSideloadFlags disableSkillShellExecution disableWorkflows
+    enableAllProjectMcpServers enableArtifact enableWorkflows enforceAvailableModels
+    fastModePerSessionOptIn isolatePeerMachines remoteControlAtStartup skipAutoPermissionPrompt
+    skipDangerousModePermissionPrompt skipWebFetchPreflight skipWorkflowUsageWarning
+    useAutoModeDuringPlan"""
+_MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "plan")
+_disable = enum("disable")
 
-def _is_objects(value: Json) -> bool:
-    return isinstance(value, list) and all(isinstance(v, dict) for v in value)
-
-
-def _is_plugins(value: Json) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(v, bool) or _is_texts(v) for v in value.values()
-    )
-
-
-_CHECKS: Mapping[str, Check] = {
-    "true or false": lambda v: isinstance(v, bool),
-    "true, false or null": lambda v: v is None or isinstance(v, bool),
-    "a string": lambda v: isinstance(v, str),
-    "a list of strings": _is_texts,
-    "a list of strings or a string": lambda v: isinstance(v, str) or _is_texts(v),
-    "a list of objects": _is_objects,
-    "a list of objects or null": lambda v: v is None or _is_objects(v),
-    "an object": lambda v: isinstance(v, dict),
-    "an object or true or false": lambda v: isinstance(v, bool | dict),
-    "an object of strings": lambda v: (
-        isinstance(v, dict) and all(isinstance(x, str) for x in v.values())
+_PERMISSIONS: Members = {
+    **each(list_of(anything), "allow deny ask"),
+    "additionalDirectories": _texts,
+    "defaultMode": enum(*_MODES),
+    **each(_disable, "disableBypassPermissionsMode disableAutoMode"),
+}
+_NEW_PERMISSIONS: Members = {
+    "defaultMode": enum(*_MODES, "manual"),
+    **each(
+        boolean,
+        """blockReadsOutsideWorkingDirectories blockFileToolReadsOutsideWorkingDirectories
+        blockWritesOutsideWorkingDirectories denyInsteadOfPrompting""",
     ),
-    "an object of objects": lambda v: (
-        isinstance(v, dict) and all(isinstance(x, dict) for x in v.values())
-    ),
-    "an object of true, false or lists": _is_plugins,
-    "a positive whole number": lambda v: _is_count(v, 1),
-    "a whole number": lambda v: _is_count(v, 0),
-    "a number from 0 to 1": lambda v: _is_number(v) and 0 <= v <= 1,  # type: ignore[operator]
 }
 
-_KEYS: Mapping[str, str] = {
-    "true or false": """
-        agentPushNotifEnabled allowAllClaudeAiMcps allowClaudeInChromeWithManagedMcp
-        allowNestedModelAccessUnderForceLogin alwaysThinkingEnabled autoCompactEnabled
+_ATTRIBUTION: Members = {"commit": text, "pr": text, "sessionUrl": boolean}
+
+_COMMON: Members = {
+    **each(
+        boolean,
+        """agentPushNotifEnabled allowAllClaudeAiMcps alwaysThinkingEnabled autoCompactEnabled
         autoDreamEnabled autoMemoryEnabled autoScrollEnabled awaySummaryEnabled axScreenReader
-        bashEditDiffEnabled clawdFileProgressEnabled disableAllHooks disableReplyCheck
-        doneMeansMerged emojiCompletionEnabled fastMode fileCheckpointingEnabled
-        forceRemoteSettingsRefresh idleCompaction includeCoAuthoredBy includeGitInstructions
+        disableAllHooks doneMeansMerged fastMode fileCheckpointingEnabled
+        forceRemoteSettingsRefresh includeCoAuthoredBy includeGitInstructions
         inputNeededNotifEnabled precomputeCompactionEnabled prefersReducedMotion
         promptSuggestionEnabled respectGitignore respondToBashCommands showClearContextOnPlanAccept
         showMessageTimestamps showThinkingSummaries showTurnDuration spinnerTipsEnabled
         switchModelsOnFlag syntaxHighlightingDisabled terminalProgressBarEnabled
-        terminalTitleFromRename todoFeatureEnabled totalTokensReminderAfterUserTurn verbose
-        voiceEnabled wheelScrollAccelerationEnabled workflowKeywordTriggerEnabled
-        wslInheritsWindowsSettings""",
-    "true, false or null": """
-        allowManagedHooksOnly allowManagedMcpServersOnly allowManagedPermissionRulesOnly
-        autoContinueAtUsageLimit autoUploadSessions channelsEnabled disableAgentView disableArtifact
-        disableBundledSkills disableClaudeAiConnectors disableCommandPluginSources
-        disableRemoteControl disableSideloadFlags disableSkillShellExecution
-        disableWindowsBashCommandSplit disableWorkflows enableAllProjectMcpServers enableArtifact
-        enableWorkflows enforceAvailableModels fastModePerSessionOptIn isolatePeerMachines
-        remoteControlAtStartup responseComparisonEnabled skipAutoPermissionPrompt
-        skipDangerousModePermissionPrompt skipWebFetchPreflight skipWorkflowUsageWarning
-        syncClaudeAiPlugins syncClaudeAiSkills useAutoModeDuringPlan""",
-    "a string": """
-        $schema advisorModel agent apiKeyHelper attributionProject autoMemoryDirectory
-        awsAuthRefresh awsCredentialExport claudeMd gcpAuthRefresh language minimumVersion model
-        otelHeadersHelper outputStyle plansDirectory pluginTrustMessage prUrlTemplate processWrapper
-        proxyAuthHelper requiredMaximumVersion requiredMinimumVersion timeFormat timeZone""",
-    "a list of strings": """
-        allowedHttpHookUrls availableModels claudeMdExcludes companyAnnouncements fallbackModel
-        httpHookAllowedEnvVars pluginSuggestionMarketplaces enabledMcpjsonServers
-        disabledMcpjsonServers""",
-    "a list of strings or a string": "forceLoginOrgUUID",
-    "a list of objects": "allowedChannelPlugins sshConfigs",
-    "a list of objects or null": "allowedMarketplaces blockedMarketplaces strictKnownMarketplaces",
-    "an object": """
-        autoMode breakReminder env permissions quietHours remote remoteTools sandbox voice worktree
-        fileSuggestion spinnerVerbs statusLine""",
-    "an object or true or false": "attribution",
-    "an object of strings": "modelOverrides skillOverrides",
-    "an object of objects": "pluginConfigs",
-    "an object of true, false or lists": "enabledPlugins",
-    "a positive whole number": """
-        cleanupPeriodDays skillListingMaxDescChars totalTokensReminderBudget""",
-    "a whole number": "desktopSessionCleanupPeriodDays",
-    "a number from 0 to 1": "feedbackSurveyRate skillListingBudgetFraction",
+        terminalTitleFromRename todoFeatureEnabled verbose voiceEnabled
+        wheelScrollAccelerationEnabled workflowKeywordTriggerEnabled wslInheritsWindowsSettings""",
+    ),
+    **each(
+        text,
+        """$schema advisorModel agent apiKeyHelper autoMemoryDirectory awsAuthRefresh
+        awsCredentialExport claudeMd gcpAuthRefresh language minimumVersion model otelHeadersHelper
+        outputStyle plansDirectory pluginTrustMessage prUrlTemplate proxyAuthHelper
+        requiredMaximumVersion requiredMinimumVersion""",
+    ),
+    **each(
+        _texts,
+        """allowedHttpHookUrls availableModels claudeMdExcludes companyAnnouncements fallbackModel
+        httpHookAllowedEnvVars pluginSuggestionMarketplaces""",
+    ),
+    **each(positive, "cleanupPeriodDays skillListingMaxDescChars totalTokensReminderBudget"),
+    "skillListingBudgetFraction": _part,
+    "feedbackSurveyRate": _share,
+    "autoUpdatesChannel": enum("latest", "stable", "rc"),
+    "daemonColdStart": enum("transient", "ask"),
+    "defaultShell": enum("bash", "powershell"),
+    "defaultView": enum("chat", "transcript"),
+    "parentSettingsBehavior": enum("first-wins", "merge"),
+    "totalTokensReminder": enum("off", "infinite", "fixed", "countdown", "padded-countdown"),
+    "tui": enum("default", "fullscreen"),
+    "forceLoginOrgUUID": either("a string or a list of strings", text, _texts),
+    "allowedChannelPlugins": list_of(record({}, {"marketplace": text, "plugin": text})),
+    "sshConfigs": list_of(
+        record(
+            {"sshPort": integer("a whole number"), "sshIdentityFile": text, "startDirectory": text},
+            {"id": text, "name": text, "sshHost": text},
+        )
+    ),
+    "autoMode": record(
+        {**each(_texts, "allow soft_deny hard_deny environment"), "classifyAllShell": boolean}
+    ),
+    "breakReminder": record(
+        {
+            "enabled": boolean,
+            "intervalMinutes": positive,
+            "breakThresholdMinutes": positive,
+            "message": text,
+        }
+    ),
+    "quietHours": record({"enabled": boolean, "start": _clock, "end": _clock}),
+    "remote": record({"defaultEnvironmentId": text}),
+    "voice": record({"enabled": boolean, "mode": enum("hold", "tap"), "autoSubmit": boolean}),
+    "worktree": record(
+        {**each(_texts, "symlinkDirectories sparsePaths"), "baseRef": enum("fresh", "head")}
+    ),
+    "env": object_of(anything),
+    "modelOverrides": object_of(text),
+    "skillOverrides": object_of(enum("on", "name-only", "user-invocable-only", "off")),
+    "enabledPlugins": object_of(either("true, false or a list of strings", boolean, _texts)),
+    "pluginConfigs": object_of(
+        record({"mcpServers": object_of(object_of(_scalar)), "options": object_of(_scalar)})
+    ),
+    "fileSuggestion": record({}, _command_line),
+    "statusLine": record(
+        {"padding": number("a number"), "hideVimModeIndicator": boolean}, _command_line
+    ),
+    "spinnerVerbs": record({}, {"mode": enum("append", "replace"), "verbs": _texts}),
 }
-_EXPECTED: Mapping[str, str] = {
-    key: expected for expected, keys in _KEYS.items() for key in keys.split()
+
+_ONLY_328: Members = {
+    **each(
+        boolean,
+        """allowClaudeInChromeWithManagedMcp allowNestedModelAccessUnderForceLogin
+        bashEditDiffEnabled clawdFileProgressEnabled disableReplyCheck emojiCompletionEnabled
+        idleCompaction totalTokensReminderAfterUserTurn""",
+    ),
+    **each(switch, _SWITCHES),
+    **each(
+        switch,
+        """autoContinueAtUsageLimit disableCommandPluginSources disableWindowsBashCommandSplit
+        responseComparisonEnabled syncClaudeAiPlugins syncClaudeAiSkills""",
+    ),
+    **each(text, "attributionProject processWrapper timeFormat timeZone"),
+    **each(
+        either("a list of strings or one name", plain_name, _texts),
+        "enabledMcpjsonServers disabledMcpjsonServers",
+    ),
+    **each(nullable(_disable), "disableAutoMode disableDeepLinkRegistration"),
+    "feedbackDrafts": nullable(enum("notify", "quiet", "off")),
+    "managedSourcesBehavior": enum("first-wins", "merge"),
+    "workflowSizeGuideline": enum("unrestricted", "small", "medium", "large"),
+    "desktopSessionCleanupPeriodDays": natural,
+    "attribution": either("an object, true or false", boolean, record(_ATTRIBUTION)),
+    "remoteTools": record({"allowUnattendedServing": boolean}),
+    "permissions": record({**_PERMISSIONS, **_NEW_PERMISSIONS}),
+    "sandbox": sandbox,
+    "hooks": hooks,
+    "extraKnownMarketplaces": marketplaces.known,
+    "additionalMarketplaces": marketplaces.known,
+    "strictKnownMarketplaces": nullable(list_of(marketplaces.source)),
+    "allowedMarketplaces": nullable(list_of(marketplaces.source)),
+    "blockedMarketplaces": nullable(list_of(marketplaces.blocked)),
+}
+_ALIASES_328 = {
+    "additionalMarketplaces": "extraKnownMarketplaces",
+    "allowedMarketplaces": "strictKnownMarketplaces",
+}
+
+_ONLY_197: Members = {
+    **each(boolean, _SWITCHES),
+    **each(_texts, "enabledMcpjsonServers disabledMcpjsonServers"),
+    **each(_disable, "disableAutoMode disableDeepLinkRegistration"),
+    "attribution": record(_ATTRIBUTION),
+    "permissions": record(_PERMISSIONS),
+    "sandbox": old_sandbox,
+    "hooks": old_hooks,
+    "extraKnownMarketplaces": marketplaces.old_known,
+    **each(list_of(marketplaces.old_source), "strictKnownMarketplaces blockedMarketplaces"),
+    "policyHelper": record(
+        {
+            "timeoutMs": integer("a whole number from 1000", 1000),
+            "refreshIntervalMs": either(
+                "0 or a whole number from 60000", _zero, integer("", 60000)
+            ),
+        },
+        {"path": text},
+    ),
+    "spinnerTipsOverride": record({"excludeDefault": boolean}, {"tips": _texts}),
+    "subagentStatusLine": record({}, _command_line),
+}
+
+_RULES: Mapping[str, _Rules] = {
+    "2.1.328": _Rules({**_COMMON, **_ONLY_328}, _ALIASES_328, searches_guards=True),
+    "2.1.197": _Rules({**_COMMON, **_ONLY_197}, {}, searches_guards=False),
 }

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from mcpconf.clients import Client
 from mcpconf.origin import Source
@@ -62,6 +63,14 @@ class Request:
     managed: Path = MANAGED
 
 
+class Plugin(NamedTuple):
+    """One plugin: its name, its folder, and the files and pointers that declare servers."""
+
+    name: str
+    root: str
+    sources: tuple[tuple[Source, tuple[str, ...]], ...]
+
+
 @dataclass(frozen=True)
 class Configuration:
     """Everything that Claude Code reads about MCP servers, as texts.
@@ -85,7 +94,7 @@ class Configuration:
     managed_servers: Read
     dynamic: tuple[Read, ...]
     credentials: Read
-    plugins: tuple[tuple[str, Source], ...] = ()  # (name, its .mcp.json or plugin.json)
+    plugins: tuple[Plugin, ...] = ()  # added by `plugins.with_plugins`
 
 
 def read_configuration(request: Request) -> Configuration:

@@ -1,0 +1,53 @@
+# make setup   the virtualenv                 make check    what CI runs beside the tests
+# make sync    the main job, a dry run        make bless    rewrite the golden cases
+# make test    the tests                      make docs     rewrite the generated pages
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: setup sync test check bless docs bench parity clean
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml
+	$(call python) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	@touch $@
+
+# The first Python that is 3.11 or newer.
+python = $(firstword $(foreach p,$(PYTHON) python3 python3.14 python3.13 python3.12,$(shell command -v $(p) >/dev/null 2>&1 && $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))) $(PYTHON))
+
+# On this machine's own Claude Code configuration, or on the bundled example where there is none.
+# A dry run: `make sync WRITE=1` writes. Findings (exit 1) are not a failure of make.
+sync: setup
+	@$(BIN)/mcpconf $(if $(WRITE),sync,plan --or-example) $(ARGS) || test $$? -eq 1
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m mcpconf.rules_page --check docs/rules.md
+
+bless: setup
+	BLESS=1 $(BIN)/python -m pytest tests/test_cases.py
+
+docs: setup
+	$(BIN)/python -m mcpconf.rules_page docs/rules.md
+
+bench: setup
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/scale.py
+
+# The real clients against mcpconf: generated configurations, needs npm.
+parity: setup
+	$(BIN)/python tests/parity/install_clients.py
+	$(BIN)/python -m pytest tests/parity $(ARGS)
+
+clean:
+	rm -rf $(VENV) .clients dist
