@@ -10,7 +10,7 @@ from mcpconf.commands import understand
 from mcpconf.locality import local_reason
 from mcpconf.model import Classified, Kind, Reason, Remote, Server, Stdio, Text
 from mcpconf.names import Problem
-from mcpconf.readers.facts import Facts, login_key, probe_key
+from mcpconf.readers.facts import Facts, Probe, login_key, probe_key
 from mcpconf.urls import parse_url
 
 _WRAPPERS = frozenset({"npm:mcp-remote", "npm:@mcp-remote/mcp-remote"})
@@ -63,12 +63,19 @@ def _seen(server: Server, remote: Remote, facts: Facts) -> tuple[Kind, Reason] |
     """What was seen of the server: a probe's answer or a stored login."""
     probe = facts.probes.get(probe_key(remote))
     if probe and probe.answer == "oauth":
-        return Kind.OAUTH, Reason("kind.oauth.probe", f"it answered {probe.detail}")
+        return Kind.OAUTH, Reason("kind.oauth.probe", _answered(probe))
     if login_key(server.name, remote) in facts.logins:
         return Kind.OAUTH, Reason("kind.oauth.login", "Claude Code has stored a login for it")
     if probe and probe.answer == "open":
-        return Kind.HTTP, Reason("kind.http.probe", f"it answered {probe.detail}")
+        return Kind.HTTP, Reason("kind.http.probe", _answered(probe))
     return None
+
+
+def _answered(probe: Probe) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415  only where a probe counts
+
+    day = datetime.fromtimestamp(probe.at, UTC).date().isoformat()
+    return f"it answered {probe.detail} (asked on {day})"
 
 
 def _wrapped(stdio: Stdio) -> Remote | None:

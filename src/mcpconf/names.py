@@ -48,6 +48,8 @@ def quote(text: str, limit: int = 60) -> str:
 
     Whatever is not plainly visible and read from left to right becomes ``\xNN`` or ``\uNNNN``.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable() and not {"`", "\\"} & {*text}:
+        return f"`{text}`"
     shown = [_show(char) for char in text[: limit + 1]]
     if sum(map(len, shown)) <= limit:
         return f"`{''.join(shown)}`"

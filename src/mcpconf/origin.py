@@ -5,8 +5,8 @@ Decisions carry the pointer, because it is cheap and survives editing; the line 
 computed by :func:`locate` only when somebody is shown them.
 
 ``locate`` leaps over what it does not need with the standard library's C scanner, and starts from
-the nearest *anchor*: a place that the reader passed anyway while parsing.  So a line in an 8 MB
-``~/.claude.json`` costs microseconds, not another parse.
+the nearest *anchor*: a place that the reader, or an earlier look-up, passed anyway.  So a line in
+an 8 MB ``~/.claude.json`` costs microseconds, not another parse.
 """
 
 from __future__ import annotations
@@ -117,11 +117,10 @@ def locate(source: Source, pointer: Pointer) -> Position | None:
     start = here.start if here else len(BOM) if source.text.startswith(BOM) else 0
     found = here
     try:
-        for step in pointer[known:]:
-            found = None
+        for depth in range(known, len(pointer)):
             for member in members(source.text, start):
-                if member.key == step:
-                    found = member
+                source.anchors[(*pointer[:depth], member.key)] = member
+            found = source.anchors.get(pointer[: depth + 1])
             if found is None:
                 return None
             start = found.start

@@ -1,43 +1,41 @@
 """``mcpconf probe``: ask the HTTP servers, from the host and without credentials, what they are.
 
 No secret is ever sent: no configured header, no user information, and a server whose URL carries
-anything that could be a key is not asked at all.  What comes back is hostile text: it is read up
-to a limit, within one time limit a server, and none of it is kept: every detail is worded here.
+anything that could be a key is not asked at all.  All are asked at once, each within its own time
+limit, through the proxy that the client would take (fact 55).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import math
+import os
+import ssl
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from threading import Thread
 
 import httpx
 
-from mcpconf import __version__
+from mcpconf import conversation
 from mcpconf.classify import classify
+from mcpconf.conversation import Conversation, TooLongError, Verdict
+from mcpconf.errors import Failure
+from mcpconf.findings import Finding
 from mcpconf.locality import local_reason
-from mcpconf.model import Remote, Server
-from mcpconf.names import Problem
-from mcpconf.readers.facts import Facts, Probe, probe_key
+from mcpconf.model import Remote, Server, Stdio
+from mcpconf.names import Problem, quote
+from mcpconf.readers.facts import FACTS_VERSION, Facts, Probe, probe_key
 from mcpconf.secret import url_has_secret
 from mcpconf.urls import parse_url
 
-MOST_BYTES = 64 * 1024
 MOST_PROBES = 500
-_HOPS = 5
-_ERAS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-_MODERN = "2026-07-28"
-_CLIENT = {"name": "mcpconf", "version": __version__}
-_OPEN = "200 and an MCP answer"
-_METADATA = {  # in the client's order (fact 50); RFC 9728, RFC 8414, OpenID Connect Discovery
-    "oauth-protected-resource": ("resource", "authorization_servers"),
-    "oauth-authorization-server": ("issuer", "authorization_endpoint"),
-    "openid-configuration": ("issuer", "authorization_endpoint"),
-}
-_MEDIA = ("text/html", "text/plain", "text/xml", "application/xml", "application/octet-stream")
-_JSON, _EVENTS = "application/json", "text/event-stream"
-_Verdict = tuple[str, str]
+_NO_PROXY_FOR_US = "its proxy is not an HTTP proxy"
 
 
 def probe(  # noqa: PLR0913  each is a choice of the caller's
@@ -60,11 +58,10 @@ def probe(  # noqa: PLR0913  each is a choice of the caller's
 
         async def one(key: str, url: httpx.URL) -> Probe:
             async with gate:
-                client = _client(url, context, environ)
-                if client is None:
-                    return Probe("none", "its proxy is not an HTTP proxy", now())
-                talk = _Conversation(client, url, sse=remotes[key].type == "sse")
-                return Probe(*await _timed(talk, timeout), now())
+                proxy = _proxy(url, environ)
+                talk = _open(url, proxy, context, sse=remotes[key].type == "sse")
+                verdict = await _timed(talk, timeout, proxied=bool(proxy)) if talk else None
+            return Probe(*(verdict or ("none", _NO_PROXY_FOR_US)), at=now())
 
         async with asyncio.TaskGroup() as group:
             tasks = {key: group.create_task(one(key, url)) for key, url in urls.items()}
@@ -75,12 +72,47 @@ def probe(  # noqa: PLR0913  each is a choice of the caller's
 
 
 def endpoint(server: Server) -> Remote | None:
-    """What a server connects to in the end; its ``probe_key`` is where its answer stands."""
+    """What a server connects to in the end; its ``probe_key`` is the key of the answer."""
     return classify(server, Facts()).remote
 
 
+def findings(servers: Sequence[Server], found: Mapping[str, Probe]) -> tuple[Finding, ...]:
+    """Report the servers that gave no MCP answer."""
+    asked = ((server, remote) for server in servers if (remote := endpoint(server)))
+    pairs = ((server, remote, found.get(probe_key(remote))) for server, remote in asked)
+    return tuple(
+        _unanswered(server, remote, seen.detail)
+        for server, remote, seen in pairs
+        if seen and seen.answer == "none"
+    )
+
+
+def _unanswered(server: Server, remote: Remote, detail: str) -> Finding:
+    sends = remote.headers or remote.headers_helper
+    notes = ("its headers were not sent: `mcpconf probe` sends no secret",) if sends else ()
+    help_ = next((way for what, way in _WAYS.items() if detail.startswith(what)), _WAYS[""])
+    place = server.origin.at("args" if isinstance(server.transport, Stdio) else "url")
+    message = f"{quote(server.name)} did not answer the probe: {detail}"
+    return Finding("MC101", message, place, notes, (help_,))
+
+
+_WAYS = {
+    conversation.REFUSED: "start the server, or correct the port in its URL",
+    conversation.UNKNOWN_HOST: "correct the host in its URL",
+    conversation.BAD_CERTIFICATE: "export NODE_EXTRA_CA_CERTS=FILE, with its issuer's certificate",
+    "timed out": "if it is only slow, give it longer: `mcpconf probe --timeout 30`",
+    "its proxy": "correct HTTPS_PROXY, or name the host in NO_PROXY",
+    "404": "correct the path in its URL",
+    "405": 'correct the path in its URL, or its type: "http" and "sse" are asked differently',
+    "": "compare its URL with what the server's own documentation says",
+}
+
+
+# --- whom to ask ------------------------------------------------------------------------------
+
+
 def _askable(remote: Remote, *, local: bool) -> httpx.URL | None:
-    """Return the URL to ask, put together anew from what the client would make of it."""
+    """Return the URL to ask, put together from what the client makes of it; None: leave it."""
     if remote.type not in {"http", "sse"} or remote.url.missing or url_has_secret(remote.url):
         return None
     text = remote.url.reveal()
@@ -90,223 +122,127 @@ def _askable(remote: Remote, *, local: bool) -> httpx.URL | None:
     if not local and local_reason(url.host):
         return None
     query = text.strip().partition("#")[0].partition("?")[2].encode() or None
-    try:
-        return httpx.URL(
-            scheme=url.scheme, host=url.host, port=url.port, path=url.path, query=query
-        )
-    except httpx.InvalidURL:
-        return None
+    place = httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
+    with suppress(httpx.InvalidURL):
+        return place.copy_with(path=url.path, query=query)
+    return None
 
 
-async def _timed(talk: _Conversation, timeout: float) -> _Verdict:  # noqa: ASYNC109  ours says so
+async def _timed(talk: Conversation, seconds: float, *, proxied: bool) -> Verdict:
     """Let a conversation come to its verdict, and end its session, within the time limit."""
-    deadline = asyncio.get_running_loop().time() + timeout
+    deadline = asyncio.get_running_loop().time() + seconds
     async with talk.client:
         try:
             async with asyncio.timeout_at(deadline):
                 verdict = await talk.verdict()
         except TimeoutError:
-            return "none", f"timed out after {timeout:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, _TooLongError) as error:
-            verdict = "none", _cause(error)
-        with suppress(TimeoutError, httpx.HTTPError):
+            return "none", f"timed out after {seconds:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, TooLongError) as error:
+            why = conversation.cause(error)
+            nobody = why in {conversation.REFUSED, conversation.UNKNOWN_HOST}
+            verdict = "none", f"its proxy: {why}" if proxied and nobody else why
+        with suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL):
             async with asyncio.timeout_at(deadline):
                 await talk.end()
     return verdict
 
 
-class _TooLongError(Exception):
-    """The body is longer than any answer."""
+# --- how to reach them ------------------------------------------------------------------------
 
 
-@dataclass
-class _Conversation:
-    """What is said to one server.  ``session`` is what ends a session that it opened."""
-
-    client: httpx.AsyncClient
-    url: httpx.URL
-    sse: bool
-    session: dict[str, str] | None = None
-
-    async def verdict(self) -> _Verdict:
-        known = await (self._listen() if self.sse else self._initialize())
-        return await self._login() if known == _LOCKED else known
-
-    async def _initialize(self) -> _Verdict:
-        wish = {"protocolVersion": _ERAS[0], "capabilities": {}, "clientInfo": _CLIENT}
-        async with self._send("POST", self.url, json=_request("initialize", wish)) as response:
-            self._note_session(response)
-            known = _refusal(response)
-            answer = {} if known else await _answer(response)
-        result = answer.get("result")
-        if known:
-            return known
-        if response.is_success and isinstance(result, dict):
-            if self.session and result.get("protocolVersion") in _ERAS:
-                self.session["mcp-protocol-version"] = result["protocolVersion"]
-            return "open", _OPEN
-        modern = response.status_code == httpx.codes.BAD_REQUEST or "error" in answer
-        if modern and await self._discovers():
-            return "open", _OPEN
-        return "none", _no_answer(response, error="error" in answer)
-
-    async def _discovers(self) -> bool:
-        """Ask as the client asks a server that knows no ``initialize`` any more (fact 47)."""
-        prefix = "io.modelcontextprotocol/"
-        meta = {"protocolVersion": _MODERN, "clientInfo": _CLIENT, "clientCapabilities": {}}
-        wish = {"_meta": {prefix + key: value for key, value in meta.items()}}
-        headers = {"mcp-method": "server/discover", "mcp-protocol-version": _MODERN}
-        body = _request("server/discover", wish)
-        async with self._send("POST", self.url, json=body, headers=headers) as response:
-            answer = await _answer(response)
-        return response.is_success and isinstance(answer.get("result"), dict)
-
-    async def _listen(self) -> _Verdict:
-        """Open the event stream of the old transport; its first event names the way back."""
-        headers = {"accept": _EVENTS}
-        async with self._send("GET", self.url, headers=headers) as response:
-            known = _refusal(response)
-            if not known and response.is_success and _media(response) == _EVENTS:
-                async for kind, _ in _events(response):
-                    if kind == "endpoint":
-                        return "open", _OPEN
-                    break
-        return known or ("none", _no_answer(response))
-
-    async def _login(self) -> _Verdict:
-        """Look where the client looks for OAuth metadata, on the server's own origin."""
-        own = self.url.path.rstrip("/")
-        for name, keys in _METADATA.items():
-            whole = f"/.well-known/{name}"
-            paths = (whole + own, whole) if own and name == _RESOURCE else (whole,)
-            for path in paths:
-                url = self.url.copy_with(path=path, query=None)
-                if await self._holds(url, keys):
-                    kind = "resource" if name == _RESOURCE else "authorization server"
-                    return "oauth", f"401 with {kind} metadata"
-        return _LOCKED
-
-    async def _holds(self, url: httpx.URL, keys: tuple[str, str]) -> bool:
-        with suppress(httpx.HTTPError, _TooLongError):
-            async with self._send("GET", url, headers={"accept": _JSON}) as response:
-                if response.status_code == httpx.codes.OK and _media(response) == _JSON:
-                    found = _object(await _body(response))
-                    return all(found.get(key) for key in keys)
-        return False
-
-    def _note_session(self, response: httpx.Response) -> None:
-        name = response.headers.get("mcp-session-id", "")
-        if 0 < len(name) <= _LONGEST_SESSION and name.isascii() and name.isprintable():
-            self.url = response.request.url
-            self.session = {"mcp-session-id": name, "mcp-protocol-version": _ERAS[0]}
-
-    async def end(self) -> None:
-        if self.session:
-            async with self._send("DELETE", self.url, headers=self.session):
-                pass
-
-    @asynccontextmanager
-    async def _send(
-        self, method: str, url: httpx.URL, **more: Any
-    ) -> AsyncIterator[httpx.Response]:
-        """Send a request, and again where a redirect within the origin leads."""
-        for _ in range(_HOPS):
-            request = self.client.build_request(method, url, **more)
-            response = await self.client.send(request, stream=True)
-            try:
-                onward = _onward(response)
-                if onward is None:
-                    yield response
-                    return
-                url = onward
-            finally:
-                await response.aclose()
-        raise httpx.TooManyRedirects("it turns in a circle")
-
-
-def _request(method: str, params: Mapping[str, object]) -> dict[str, object]:
-    return {"jsonrpc": "2.0", "id": "mcpconf-1", "method": method, "params": params}
-
-
-def _onward(response: httpx.Response) -> httpx.URL | None:
-    """Where a redirect leads that the client's request survives, if it stays within the origin."""
-    keeps = response.status_code in {307, 308} or response.request.method == "GET"
-    if not response.has_redirect_location or not keeps:
-        return None
-    here = response.request.url
-    there = here.join(response.headers["location"]).copy_with(userinfo=b"", fragment=None)
-    return there if _origin(there) == _origin(here) else None
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
-
-
-def _refusal(response: httpx.Response) -> _Verdict | None:
-    if response.status_code == httpx.codes.FORBIDDEN:
-        return "refused", "403"
-    if response.status_code != httpx.codes.UNAUTHORIZED:
-        return None
-    asks = ", ".join(response.headers.get_list("www-authenticate")).lower()
-    return ("oauth", "401 with resource metadata") if "resource_metadata=" in asks else _LOCKED
-
-
-async def _answer(response: httpx.Response) -> dict[str, Any]:
-    """Return the first JSON-RPC answer of a body; {} when there is none."""
-    if _media(response) == _JSON:
-        return _rpc(await _body(response))
-    if _media(response) == _EVENTS:
-        async for _, text in _events(response):
-            if found := _rpc(text):
-                return found
-    return {}
-
-
-def _rpc(text: bytes) -> dict[str, Any]:
-    found = _object(text)
-    return found if found.get("jsonrpc") == "2.0" and {"result", "error"} & found.keys() else {}
-
-
-def _object(text: bytes) -> dict[str, Any]:
+def _open(url: httpx.URL, proxy: str, context: ssl.SSLContext, *, sse: bool) -> Conversation | None:
+    """Make a client that keeps no cookie and knows nothing of this process's environment."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        client = httpx.AsyncClient(
+            headers=conversation.HEADERS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            verify=context,
+            proxy=proxy or None,
+            timeout=None,  # noqa: S113  the whole conversation has its time limit
+            trust_env=False,
+        )
+    except (ValueError, ImportError, httpx.InvalidURL):  # of the proxy: SOCKS, or no URL
+        return None
+    return Conversation(client, url, sse=sse)
 
 
-async def _body(response: httpx.Response) -> bytes:
-    return b"".join([piece async for piece in _pieces(response)])
+def _proxy(url: httpx.URL, environ: Mapping[str, str]) -> str:
+    """Choose the proxy as the client does: one for all schemes, loopback included (fact 55)."""
+    names = [f"{scheme}_proxy" for scheme in ("https", "http", "all")]
+    proxy = next((p for n in names if (p := environ.get(n) or environ.get(n.upper()))), "")
+    port = url.port or (443 if url.scheme == "https" else 80)
+    spared = (environ.get("no_proxy") or environ.get("NO_PROXY") or "").lower()
+    for item in spared.replace(",", " ").split():
+        below = item.startswith(".") and f".{url.host}".endswith(item)
+        if below or item in {"*", url.host, f"{url.host}:{port}"}:
+            return ""
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
-async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    left = MOST_BYTES
-    async for piece in response.aiter_raw():
-        left -= len(piece)
-        if left < 0:
-            raise _TooLongError
-        yield piece
+def _context(environ: Mapping[str, str]) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    extra = environ.get("NODE_EXTRA_CA_CERTS")
+    if extra:
+        with suppress(OSError):  # as the client, which goes on without it
+            context.load_verify_locations(extra)
+    return context
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[tuple[str, bytes]]:
-    """Yield kind and data of each event that has data (HTML, "Server-sent events")."""
-    kind, data, rest = "", bytearray(), bytearray()
-    async for piece in _pieces(response):
-        rest += piece
-        if b"\n" not in piece:
-            continue
-        *lines, rest = rest.split(b"\n")
-        for line in lines:
-            name, _, value = line.rstrip(b"\r").partition(b":")
-            if name == b"data":
-                data += value + b"\n"
-            elif name == b"event":
-                kind = value.strip().decode("utf-8", "replace")
-            elif not name and not value:
-                if data.strip():
-                    yield kind, bytes(data)
-                kind, data = "", bytearray()
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(_Unawaited())
+    return loop
 
 
-def _media(response: httpx.Response) -> str:
-    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+class _Unawaited(ThreadPoolExecutor):
+    """Looks up names, each in a thread that nobody waits for: a lookup cannot be cancelled."""
+
+    def submit(  # type: ignore[override]  # all that asyncio asks of it
+        self, fn: Callable[..., object], /, *args: object
+    ) -> Future[object]:
+        future: Future[object] = Future()
+
+        def settle() -> None:
+            try:
+                future.set_result(fn(*args))
+            except BaseException as error:  # noqa: BLE001  whoever waits gets it
+                future.set_exception(error)
+
+        future.set_running_or_notify_cancel()
+        Thread(target=settle, daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Leave the lookups alone."""
+
+
+# --- what was learned -------------------------------------------------------------------------
+
+
+def save(cache: Path, known: Mapping[str, Probe], fresh: Mapping[str, Probe]) -> None:
+    """Write what is known now; of many answers the newest are kept."""
+    finite = ((k, p) for k, p in {**known, **fresh}.items() if math.isfinite(p.at))
+    newest = sorted(finite, key=lambda pair: (-pair[1].at, pair[0]))[:MOST_PROBES]
+    document = {"version": FACTS_VERSION, "probes": {k: p._asdict() for k, p in newest}}
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    try:
+        cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(cache, text)
+    except OSError as error:
+        raise Failure(
+            f"{cache} could not be written: {error.strerror or error}",
+            note="the answers were not kept",
+            help=f"see who may write there: `ls -ld {cache.parent}`",
+        ) from error
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

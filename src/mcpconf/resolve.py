@@ -15,7 +15,6 @@ from mcpconf.allow_deny import Verdict, judge
 from mcpconf.clients import Client
 from mcpconf.model import (
     Reason,
-    Remote,
     Resolved,
     Scope,
     Server,
@@ -184,10 +183,6 @@ def _filtered(resolved: Resolved, declared: Declared, rules: Rules) -> Resolved:
         State.PENDING,
     ):
         return resolved
-    transport = resolved.server.transport
-    if rules.interactive and isinstance(transport, Remote) and transport.type == "sdk":
-        because = Reason("entry.skipped", "only an SDK host application can start it")
-        return resolved._replace(state=State.SKIPPED, because=because)
     verdict = judge(resolved.server, declared)
     if not verdict.allowed:
         return _denied(resolved, verdict)

@@ -27,9 +27,8 @@ def rules_markdown() -> str:
     for code, rule in RULES.items():
         blocks = ", blocks" if rule.blocks else ""
         parts.append(f"### {code}: {rule.title}\n\n*{rule.severity.value}{blocks}*. {rule.story}\n")
-    parts.append(
-        "## Reasons\n\nEvery decision carries one; `explain` prints it.\n\n| reason | means |\n|---|---|"
-    )
+    parts.append("## Reasons\n\nEvery decision carries one; `explain` prints it.\n")
+    parts.append("| reason | means |\n|---|---|")
     rows = "\n".join(f"| `{name}` | {text} |" for name, text in REASONS.items())
     return "\n".join(parts) + "\n" + rows + "\n"
 

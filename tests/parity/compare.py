@@ -48,7 +48,7 @@ def _rows(
     deciding = report.deciding()
     ours = {n: r for n, r in deciding.items() if r["state"] in VISIBLE}
     if mode == "interactive" and version == "2.1.197":
-        ours = {n: r for n, r in ours.items() if (r["transport"] or {}).get("type") != "ws"}
+        ours = {n: r for n, r in ours.items() if (r["transport"] or {}).get("type") not in ("ws", "sdk")}
     for name in sorted({*rows, *ours}):
         if name not in rows:
             yield f"{name!r}: client does not show it, mcpconf: {_short(ours[name])}"

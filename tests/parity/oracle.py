@@ -221,7 +221,8 @@ def _used(world: World, servers: list[Server]) -> dict[str, str]:
 
 def _one_used(used: Mapping[str, str], name: str, status: str) -> dict[str, str]:
     off = status in ("pending-approval", "disabled", "rejected")
-    return {} if off or not name or name not in used else {"used": used[name]}
+    unclear = not name or ":" in name
+    return {} if off or unclear or name not in used else {"used": used[name]}
 
 
 def _diagnostics(text: str, names: tuple[str, ...]) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from mcpconf.codes import Severity
 from mcpconf.compiler import Compilation, compile_project, kinds, survey
 from mcpconf.errors import Exit
 from mcpconf.findings import Finding, blocking
+from mcpconf.readers.places import Places
 from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import Target, find_target
+from mcpconf.readers.world import Configuration
 
 Check = Annotated[bool, typer.Option("--check", help="Exit 1 if a sync would change anything.")]
 Force = Annotated[
@@ -78,13 +80,12 @@ def plan(
     """Show what a sync would do: servers, open hosts, routes, and a diff.  Writes nothing."""
     from mcpconf import write  # noqa: PLC0415  `list` does not need it
 
-    if or_example and not _any_server(home, project, client):
+    looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
+    if or_example and not _has_servers(looked[0]):
         report.say("no MCP server is configured here; this is the bundled example\n")
-        home, project = (
-            data("templates", "example", "home"),
-            data("templates", "example", "project"),
-        )
-    compiled, target = _compiled(home, project, client, out, home_mcp_json=home_mcp_json)
+        example = data("templates", "example", "home")
+        looked = o.look(example, project, client)[0], looked[1]
+    compiled, target = _compiled(*looked, out)
     place = write.Target(target.container, target.host, target.root)
     changes = write.changes(compiled.artifacts, place)
     findings = (*compiled.findings, *(c.finding for c in changes if c.finding))
@@ -110,7 +111,8 @@ def sync(
     """Write the container's mcp.json, the egress whitelist and the gateway's routes."""
     from mcpconf import write  # noqa: PLC0415
 
-    compiled, target = _compiled(home, project, client, out, home_mcp_json=home_mcp_json)
+    looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
+    compiled, target = _compiled(*looked, out)
     place = write.Target(target.container, target.host, target.root)
     changes = write.changes(compiled.artifacts, place)
     findings = compiled.findings
@@ -153,16 +155,14 @@ def explain(
     raise typer.Exit(Exit.DONE if answer.found else Exit.FINDINGS)
 
 
-def _any_server(home: o.Home, project: o.Project, client: str) -> bool:
-    configuration, _ = o.look(home, project, client)
+def _has_servers(configuration: Configuration) -> bool:
     surveyed = survey(configuration)
     return bool(surveyed.resolved or surveyed.findings)
 
 
 def _compiled(
-    home: o.Home, project: o.Project, client: str, out: o.Out, *, home_mcp_json: bool
+    configuration: Configuration, places: Places, out: o.Out = None
 ) -> tuple[Compilation, Target]:
-    configuration, places = o.look(home, project, client, home_mcp_json=home_mcp_json)
     target = find_target(configuration.cwd, configuration.key, places, out)
     around = look_around(configuration, places)
     return compile_project(survey(configuration), around, target), target

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 from mcpconf.commands import Invocation, understand
 from mcpconf.findings import Finding
-from mcpconf.model import Classified, Json, Reason, Stdio
+from mcpconf.model import Classified, Json, Reason, Stdio, Text
 from mcpconf.names import quote
 from mcpconf.plan.process import Case, inside, needs, remarks, shell_word
 from mcpconf.plan.terms import Planned, Site, Terms, behind_gateway, nothing
-from mcpconf.secret import harmless, mask_args
+from mcpconf.secret import harmless, mask_args, random_looking, secret_name
 
 
 def lower(classified: Classified, terms: Terms) -> Planned:
@@ -161,15 +161,25 @@ def _env(case: Case, *, lets_in: bool) -> tuple[dict[str, Json], list[Finding]]:
         if name == "PATH":
             continue
         value = text.reveal()
-        if harmless(name, value) and not text.missing and text.safe() == value:
+        if _may_enter(case, name, text):
             env[name] = value
         elif lets_in:
             env[name] = value
             let_in.append(name)
         else:
             env[name] = _reference(name)
-            kept.append(name)
+            if value:
+                kept.append(name)
     return env, [*_about_kept(case, kept), *_about_let_in(case, let_in)]
+
+
+def _may_enter(case: Case, name: str, text: Text) -> bool:
+    """Tell whether a variable's value may stand in the container's file."""
+    value = text.reveal()
+    if text.missing or text.safe() != value:
+        return False
+    in_project = inside(value, case.terms.site.roots) and not secret_name(name)
+    return harmless(name, value) or (in_project and not random_looking(value))
 
 
 def _reference(name: str) -> str:

@@ -70,8 +70,8 @@ def declare(configuration: Configuration) -> Declared:
     use = frozenset() if session.bare or session.strict else session.sources
     return Declared(
         client=request.client,
-        users=entries.of_map(home.value.get("mcpServers"), home.origin, Scope.USER)
-        + (entries.of_file(configuration.home_file, Scope.USER) if request.home_mcp_json else ())
+        users=_home_mcp_json(configuration, entries)
+        + entries.of_map(home.value.get("mcpServers"), home.origin, Scope.USER)
         if "user" in use
         else (),
         projects=tuple(entries.of_file(f, Scope.PROJECT) for f in configuration.project_files)
@@ -90,6 +90,15 @@ def declare(configuration: Configuration) -> Declared:
         variables=variables,
         findings=tuple(reading.findings),
     )
+
+
+def _home_mcp_json(configuration: Configuration, entries: Entries) -> Definitions:
+    """Take ~/.mcp.json in as user servers, or say that Claude Code does not read it (fact 5)."""
+    file = configuration.home_file
+    if file is None or configuration.request.home_mcp_json:
+        return entries.of_file(file, Scope.USER)
+    entries.tell_unread(file.path)
+    return ()
 
 
 def _plugins(configuration: Configuration, entries: Entries) -> Definitions:

@@ -18,6 +18,7 @@ from mcpconf.readers.json_text import Document, parse
 from mcpconf.readers.world import Read
 
 FACTS_VERSION = 1
+OLDEST = 30 * 24 * 3600  # seconds; servers change
 
 
 class Probe(NamedTuple):
@@ -70,13 +71,14 @@ def read_logins(credentials: Read) -> frozenset[str]:
     )
 
 
-def read_probes(cache: Read) -> dict[str, Probe]:
-    """The cached probes; an unreadable cache is an empty one."""
+def read_probes(cache: Read, now: float) -> dict[str, Probe]:
+    """The cached probes that are not older than ``OLDEST``; an unreadable cache is an empty one."""
     document = _object(cache)
     probes = document.get("probes")
     if document.get("version") != FACTS_VERSION or not isinstance(probes, dict):
         return {}
-    return {key: probe for key, raw in probes.items() if (probe := _probe(raw))}
+    found = {key: probe for key, raw in probes.items() if (probe := _probe(raw))}
+    return {key: probe for key, probe in found.items() if now - probe.at <= OLDEST}
 
 
 def _probe(raw: Json) -> Probe | None:

@@ -80,6 +80,16 @@ class Entries:
                     found.append(build((name, raw), place, variables))
         return tuple(found)
 
+    def tell_unread(self, path: str) -> None:
+        """Say that a file which looks like configuration is not read."""
+        self._reading.add(
+            "MC011",
+            "~/.mcp.json is there, and Claude Code does not read it for this project",
+            Origin(Source(path)),
+            "move its servers into ~/.claude.json: claude mcp add-json --scope user NAME JSON",
+            "or take them in here: --home-mcp-json",
+        )
+
     def refuse(self, why: str, path: str) -> None:
         """Say that the client would not start with these options."""
         self._reading.add("MC038", why, Origin(Source(path)), "leave the option out")

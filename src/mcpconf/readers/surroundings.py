@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,7 +44,7 @@ class Surroundings:
         return Facts(
             catalogue=Catalogue(catalogue) if isinstance(catalogue, Source) else Catalogue(),
             logins=read_logins(self.configuration.credentials),
-            probes=read_probes(read(self.places.facts)),
+            probes=read_probes(read(self.places.facts), time.time()),
         )
 
     @cached_property

@@ -135,8 +135,8 @@ def read_configuration(request: Request) -> Configuration:
 def config_directory(request: Request) -> str:
     """``$CLAUDE_CONFIG_DIR``, relative to the launch directory, or ``~/.claude`` (fact 7)."""
     chosen = request.environ.get("CLAUDE_CONFIG_DIR")
-    if chosen:
-        return os.path.join(request.project, chosen)
+    if chosen is not None:  # set but empty, it is the launch directory itself (measured)
+        return os.path.normpath(os.path.join(request.project, chosen))
     return os.path.join(request.home, ".claude")
 
 

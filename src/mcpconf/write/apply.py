@@ -38,6 +38,7 @@ def write(
     stopped = _findings(changes)
     if (stopped and not force) or all(c.kind is Kind.UNCHANGED for c in changes):
         return stopped
+    _refuse_directories(changes)
     artifacts = tuple(c.artifact for c in changes if c.artifact)
     with (
         explained(target.host),

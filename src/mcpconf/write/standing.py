@@ -116,13 +116,16 @@ def _read(fd: int, name: str) -> Found:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             return Found(Form.OTHER, what="a link or a socket")
         raise
-    with open(file, "rb") as stream:
+    try:
         status = os.fstat(file)
         if stat.S_ISDIR(status.st_mode):
             return Found(Form.OTHER, what=A_DIRECTORY)
         if not stat.S_ISREG(status.st_mode):
             return Found(Form.OTHER, what="not a regular file")
-        content = stream.read(_LIMIT + 1)
+        with os.fdopen(file, "rb", closefd=False) as stream:
+            content = stream.read(_LIMIT + 1)
+    finally:
+        os.close(file)
     if len(content) > _LIMIT:
         return Found(Form.OTHER, what="a file of more than 16 MiB")
     return Found(Form.FILE, content)
