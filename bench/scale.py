@@ -22,10 +22,11 @@ from pathlib import Path
 
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.compiler import compile_project, survey
+from mcpconf.readers.inputs import Request
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import find_target
-from mcpconf.readers.world import Request, read_configuration
+from mcpconf.readers.world import read_configuration
 
 PLAN_GOAL, COMPILE_GOAL = 5.0, 12.0
 
@@ -96,7 +97,6 @@ def compile_only(home: Path, project: Path) -> float:
     places = find_places(home)
     around = look_around(configuration, places)
     target = find_target(configuration.cwd, configuration.key, places)
-    _ = around.facts, around.shipped, around.stacks
     start = time.perf_counter()
     compile_project(survey(configuration), around, target)
     return time.perf_counter() - start

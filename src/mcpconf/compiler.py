@@ -18,12 +18,11 @@ from mcpconf.model import Classified, Resolved, Server, State
 from mcpconf.plan import plan
 from mcpconf.plan.egress import Layers, chosen_stacks
 from mcpconf.plan.terms import Plan, Site, Terms
+from mcpconf.readers.around import Surroundings, Target
 from mcpconf.readers.declared import Declared, declare
 from mcpconf.readers.facts import Facts
+from mcpconf.readers.inputs import Configuration
 from mcpconf.readers.policy import Policy, read_policy
-from mcpconf.readers.surroundings import Surroundings
-from mcpconf.readers.target import Target
-from mcpconf.readers.world import Configuration
 from mcpconf.remarks import remark
 from mcpconf.resolve import Rules, resolve
 
@@ -69,7 +68,7 @@ def compile_project(surveyed: Survey, around: Surroundings, target: Target) -> C
     """What the user wrote, in; what the container gets, out.  Touches nothing."""
     configuration = surveyed.configuration
     policy, policy_findings = read_policy(
-        around.user_policy, around.project_policy, configuration.key, str(around.places.policy)
+        around.user_policy, around.project_policy, configuration.key, around.policy_path
     )
     facts = around.facts
     site = Site(

@@ -8,9 +8,7 @@ worded here, so that it may be printed and stored as it is.
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -46,20 +44,6 @@ _METADATA = {  # in the client's order (fact 50): RFC 9728, RFC 8414, OpenID Con
     "openid-configuration": ("issuer", "authorization_endpoint"),
 }
 _NAMED_MEDIA = frozenset({"text/html", "text/plain", "text/xml", "application/xml"})
-REFUSED, UNKNOWN_HOST = "connection refused", "no such host"
-BAD_CERTIFICATE = "TLS certificate not valid"
-_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (ssl.SSLCertVerificationError, BAD_CERTIFICATE),
-    (ssl.SSLError, "no TLS handshake"),
-    (socket.gaierror, UNKNOWN_HOST),
-    (ConnectionRefusedError, REFUSED),
-    (httpx.ProxyError, "its proxy does not let it through"),
-    (httpx.TooManyRedirects, "too many redirects"),
-    (httpx.InvalidURL, "a redirect to nowhere"),
-    (httpx.TimeoutException, "timed out"),
-    (httpx.RemoteProtocolError, "no HTTP answer"),
-    (httpx.NetworkError, "the connection broke off"),
-)
 
 
 class TooLongError(Exception):
@@ -282,25 +266,3 @@ def _no_answer(response: httpx.Response, *, error: bool = False) -> str:
     if not media:
         return f"{status} without content"
     return f"{status} with {media if media in _NAMED_MEDIA else 'another content type'}"
-
-
-def cause(error: Exception) -> str:
-    """Say why there was no answer at all."""
-    if isinstance(error, TooLongError):
-        return f"more than {MOST_BYTES // 1024} KiB without an MCP answer"
-    for fault in _causes(error):
-        if isinstance(fault, socket.gaierror) and fault.errno == socket.EAI_AGAIN:
-            return "the DNS did not answer"
-        for kind, text in _CAUSES:
-            if isinstance(fault, kind) and type(fault) is not httpx.ConnectError:
-                return text
-    return "no connection"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what led to it; of several at once, the first."""
-    fault: BaseException | None = error
-    while fault is not None:
-        yield fault
-        inner = fault.exceptions[0] if isinstance(fault, BaseExceptionGroup) else None
-        fault = inner or fault.__cause__ or fault.__context__

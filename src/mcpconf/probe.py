@@ -11,20 +11,21 @@ import asyncio
 import json
 import math
 import os
+import socket
 import ssl
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from threading import Thread
 
 import httpx
 
-from mcpconf import conversation
 from mcpconf.classify import classify
-from mcpconf.conversation import Conversation, TooLongError, Verdict
+from mcpconf.conversation import HEADERS, MOST_BYTES, Conversation, TooLongError, Verdict
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding
 from mcpconf.locality import local_reason
@@ -36,6 +37,20 @@ from mcpconf.urls import parse_url
 
 MOST_PROBES = 500
 _NO_PROXY_FOR_US = "its proxy is not an HTTP proxy"
+_REFUSED, _UNKNOWN_HOST = "connection refused", "no such host"
+_BAD_CERTIFICATE = "TLS certificate not valid"
+_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (ssl.SSLCertVerificationError, _BAD_CERTIFICATE),
+    (ssl.SSLError, "no TLS handshake"),
+    (socket.gaierror, _UNKNOWN_HOST),
+    (ConnectionRefusedError, _REFUSED),
+    (httpx.ProxyError, "its proxy does not let it through"),
+    (httpx.TooManyRedirects, "too many redirects"),
+    (httpx.InvalidURL, "a redirect to nowhere"),
+    (httpx.TimeoutException, "timed out"),
+    (httpx.RemoteProtocolError, "no valid HTTP answer"),
+    (httpx.NetworkError, "the connection broke off"),
+)
 
 
 def probe(  # noqa: PLR0913  each is a choice of the caller's
@@ -54,12 +69,12 @@ def probe(  # noqa: PLR0913  each is a choice of the caller's
         return {}
 
     async def everyone() -> dict[str, Probe]:
-        gate, context = asyncio.Semaphore(limit), _context(environ)
+        gate, tls = asyncio.Semaphore(limit), cache(partial(_tls, environ))
 
         async def one(key: str, url: httpx.URL) -> Probe:
             async with gate:
                 proxy = _proxy(url, environ)
-                talk = _open(url, proxy, context, sse=remotes[key].type == "sse")
+                talk = _open(url, proxy, tls, sse=remotes[key].type == "sse")
                 verdict = await _timed(talk, timeout, proxied=bool(proxy)) if talk else None
             return Probe(*(verdict or ("none", _NO_PROXY_FOR_US)), at=now())
 
@@ -97,9 +112,9 @@ def _unanswered(server: Server, remote: Remote, detail: str) -> Finding:
 
 
 _WAYS = {
-    conversation.REFUSED: "start the server, or correct the port in its URL",
-    conversation.UNKNOWN_HOST: "correct the host in its URL",
-    conversation.BAD_CERTIFICATE: "export NODE_EXTRA_CA_CERTS=FILE, with its issuer's certificate",
+    _REFUSED: "start the server, or correct the port in its URL",
+    _UNKNOWN_HOST: "correct the host in its URL",
+    _BAD_CERTIFICATE: "export NODE_EXTRA_CA_CERTS=FILE, with its issuer's certificate",
     "timed out": "if it is only slow, give it longer: `mcpconf probe --timeout 30`",
     "its proxy": "correct HTTPS_PROXY, or name the host in NO_PROXY",
     "404": "correct the path in its URL",
@@ -138,8 +153,8 @@ async def _timed(talk: Conversation, seconds: float, *, proxied: bool) -> Verdic
         except TimeoutError:
             return "none", f"timed out after {seconds:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, TooLongError) as error:
-            why = conversation.cause(error)
-            nobody = why in {conversation.REFUSED, conversation.UNKNOWN_HOST}
+            why = _cause(error)
+            nobody = why in {_REFUSED, _UNKNOWN_HOST}
             verdict = "none", f"its proxy: {why}" if proxied and nobody else why
         with suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL):
             async with asyncio.timeout_at(deadline):
@@ -147,14 +162,40 @@ async def _timed(talk: Conversation, seconds: float, *, proxied: bool) -> Verdic
     return verdict
 
 
+def _cause(error: Exception) -> str:
+    """Say why there was no answer at all."""
+    if isinstance(error, TooLongError):
+        return f"more than {MOST_BYTES // 1024} KiB without an MCP answer"
+    for fault in _causes(error):
+        if isinstance(fault, socket.gaierror) and fault.errno == socket.EAI_AGAIN:
+            return "the DNS did not answer"
+        for kind, text in _CAUSES:
+            if isinstance(fault, kind) and type(fault) is not httpx.ConnectError:
+                return text
+    return "no connection"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it; of several at once, the first."""
+    fault: BaseException | None = error
+    while fault is not None:
+        yield fault
+        inner = fault.exceptions[0] if isinstance(fault, BaseExceptionGroup) else None
+        fault = inner or fault.__cause__ or fault.__context__
+
+
 # --- how to reach them ------------------------------------------------------------------------
 
 
-def _open(url: httpx.URL, proxy: str, context: ssl.SSLContext, *, sse: bool) -> Conversation | None:
+def _open(
+    url: httpx.URL, proxy: str, tls: Callable[[], ssl.SSLContext], *, sse: bool
+) -> Conversation | None:
     """Make a client that keeps no cookie and knows nothing of this process's environment."""
+    encrypted = url.scheme == "https" or proxy.startswith("https:")
+    context = tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
     try:
         client = httpx.AsyncClient(
-            headers=conversation.HEADERS,
+            headers=HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             verify=context,
             proxy=proxy or None,
@@ -179,7 +220,8 @@ def _proxy(url: httpx.URL, environ: Mapping[str, str]) -> str:
     return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
-def _context(environ: Mapping[str, str]) -> ssl.SSLContext:
+def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """Trust what certifi and the system trust, and the certificates that the user adds."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     extra = environ.get("NODE_EXTRA_CA_CERTS")

@@ -23,8 +23,8 @@ from mcpconf.model import Classified, Remote, Resolved, Server
 from mcpconf.names import is_visible
 from mcpconf.origin import Origin
 from mcpconf.plan.terms import BRIDGE, Planned
+from mcpconf.readers.around import Target
 from mcpconf.readers.facts import Probe, probe_key
-from mcpconf.readers.target import Target
 from mcpconf.secret import shown
 
 if TYPE_CHECKING:  # what `list` does not need is not loaded for it

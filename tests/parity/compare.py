@@ -26,7 +26,7 @@ def differences(
     code = seen.get("session_rc" if mode == "session" else "rc", 0)
     if code:
         return [] if report.code else [f"client leaves with {code}, mcpconf with 0"]
-    found = list(_rows(world, version, mode, seen, report))
+    found = list(_rows(version, mode, seen, report))
     found += _started(world, seen, report) if _ran_alike(mode, seen) else []
     if mode == "interactive":
         found += _warnings(world, seen, report)
@@ -41,14 +41,13 @@ def _ran_alike(mode: str, seen: Mapping[str, Any]) -> bool:
     return mode == "session" or "session" not in seen
 
 
-def _rows(
-    world: World, version: str, mode: str, seen: Mapping[str, Any], report: Report
-) -> Iterator[str]:
+def _rows(version: str, mode: str, seen: Mapping[str, Any], report: Report) -> Iterator[str]:
     rows = seen["session" if mode == "session" else "list"]
     deciding = report.deciding()
     ours = {n: r for n, r in deciding.items() if r["state"] in VISIBLE}
     if mode == "interactive" and version == "2.1.197":
-        ours = {n: r for n, r in ours.items() if (r["transport"] or {}).get("type") not in ("ws", "sdk")}
+        unlisted = ("ws", "sdk")
+        ours = {n: r for n, r in ours.items() if (r["transport"] or {}).get("type") not in unlisted}
     for name in sorted({*rows, *ours}):
         if name not in rows:
             yield f"{name!r}: client does not show it, mcpconf: {_short(ours[name])}"

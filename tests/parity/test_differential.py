@@ -37,4 +37,5 @@ def test_mcpconf_and_the_client_agree(seed: int, version: str, tmp_path: Path) -
     if case.get("managed") and not world.namespaces_work():
         pytest.skip("needs the right to make a mount namespace")
     found = list(generate.problems(case, version, modes(seed), tmp_path))
-    assert found == [], f"python -m tests.parity.generate --seed {seed} --count 1 --client {version}"
+    again = f"--seed {seed} --count 1 --client {version}"
+    assert found == [], f"python -m tests.parity.generate {again}"

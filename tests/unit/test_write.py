@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,12 @@ from mcpconf.errors import Failure
 from mcpconf.write import Change, Kind, Target, changes, in_force, lock, remove, write
 
 NOBODY = 65534
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of syncs has a test of its own, in test_write_kill.py."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def artifacts(label: str, *more: str) -> tuple[Artifact, ...]:
@@ -76,16 +83,23 @@ def tree(*roots: Path) -> dict[str, tuple[object, ...]]:
     }
 
 
-def in_child(work: Callable[[], object]) -> int:
-    """Run it in a process of its own; what it returns, or -signal."""
+def fork(work: Callable[[], None]) -> int:
     pid = os.fork()
     if pid == 0:
-        code = 99
+        code = 1
         try:
-            code = int(bool(work()))
+            work()
+            code = 0
+        except BaseException:  # noqa: BLE001  it must not return into pytest
+            traceback.print_exc()
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return pid
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run it in a process of its own; 0 when it ends well."""
+    return os.waitpid(fork(work), 0)[1]
 
 
 # --- what becomes of a file -----------------------------------------------------------------------
@@ -485,14 +499,7 @@ def test_two_syncs_at_once_both_come_out_whole(target: Target) -> None:
         for n in range(25):
             assert sync(target, artifacts(f"{label}{n}")) == []
 
-    first = os.fork()
-    if first == 0:
-        code = 1
-        try:
-            work("a")
-            code = 0
-        finally:
-            os._exit(code)
+    first = fork(lambda: work("a"))
     work("b")
     assert os.waitpid(first, 0)[1] == 0
     assert any(is_whole(target, artifacts(f"{label}24")) for label in "ab")

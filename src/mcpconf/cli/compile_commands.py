@@ -14,10 +14,11 @@ from mcpconf.codes import Severity
 from mcpconf.compiler import Compilation, compile_project, kinds, survey
 from mcpconf.errors import Exit
 from mcpconf.findings import Finding, blocking
+from mcpconf.readers.around import Target
+from mcpconf.readers.inputs import Configuration
 from mcpconf.readers.places import Places
-from mcpconf.readers.surroundings import look_around
-from mcpconf.readers.target import Target, find_target
-from mcpconf.readers.world import Configuration
+from mcpconf.readers.surroundings import look_around, read_facts
+from mcpconf.readers.target import find_target
 
 Check = Annotated[bool, typer.Option("--check", help="Exit 1 if a sync would change anything.")]
 Force = Annotated[
@@ -58,7 +59,7 @@ def list_servers(
         home_mcp_json=home_mcp_json,
     )
     surveyed = survey(configuration)
-    found = kinds(surveyed, look_around(configuration, places).facts)
+    found = kinds(surveyed, read_facts(configuration, places))
     if format is o.Format.JSON:
         report.as_json(view.survey_json(surveyed, found, reveal=reveal))
     else:

@@ -11,9 +11,10 @@ import typer
 
 from mcpconf.clients import CLIENTS, NEWEST, Client
 from mcpconf.errors import Usage
+from mcpconf.readers.inputs import Configuration, Request, Session
 from mcpconf.readers.places import Places, find_places
 from mcpconf.readers.plugins import with_plugins
-from mcpconf.readers.world import Configuration, Request, Session, read_configuration
+from mcpconf.readers.world import read_configuration
 
 
 class Format(StrEnum):

@@ -13,7 +13,7 @@ from mcpconf.cli.compile_commands import leave
 from mcpconf.clients import NEWEST
 from mcpconf.compiler import survey
 from mcpconf.errors import Usage
-from mcpconf.readers.surroundings import look_around
+from mcpconf.readers.surroundings import read_facts
 
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds a server may take.")]
 Local = Annotated[bool, typer.Option("--local", help="Ask servers of this machine as well.")]
@@ -43,7 +43,7 @@ def probe(
         environ=configuration.request.environ,
         include_local=local,
     )
-    probing.save(places.facts, look_around(configuration, places).facts.probes, fresh)
+    probing.save(places.facts, read_facts(configuration, places).probes, fresh)
     findings = probing.findings(servers, fresh)
     if format is o.Format.JSON:
         report.as_json(view.probes_json(servers, fresh, findings))

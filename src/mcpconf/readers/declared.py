@@ -21,11 +21,11 @@ from mcpconf.readers.global_file import (
     read_global,
     report_connectors,
 )
+from mcpconf.readers.inputs import Configuration
 from mcpconf.readers.reading import Reading
 from mcpconf.readers.server_files import Definitions, Entries
 from mcpconf.readers.settings import Settings
 from mcpconf.readers.settings_group import Group
-from mcpconf.readers.world import Configuration
 
 
 @dataclass(frozen=True)

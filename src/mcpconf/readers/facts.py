@@ -14,8 +14,8 @@ from typing import NamedTuple
 from mcpconf.model import Json, Remote
 from mcpconf.origin import Source
 from mcpconf.readers.catalogue import Catalogue
+from mcpconf.readers.inputs import Read
 from mcpconf.readers.json_text import Document, parse
-from mcpconf.readers.world import Read
 
 FACTS_VERSION = 1
 OLDEST = 30 * 24 * 3600  # seconds; servers change

@@ -9,10 +9,10 @@ from mcpconf.clients import Client
 from mcpconf.model import Json
 from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
+from mcpconf.readers.inputs import Read, Unreadable
 from mcpconf.readers.json_text import Fault, parse_spine
 from mcpconf.readers.reading import Reading, report_twice
 from mcpconf.readers.settings import javascript_text
-from mcpconf.readers.world import Read, Unreadable
 
 
 @dataclass(frozen=True)

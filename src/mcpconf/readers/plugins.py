@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from mcpconf.model import Json
 from mcpconf.origin import Source
+from mcpconf.readers.inputs import Configuration, Plugin, Read
 from mcpconf.readers.json_text import Document, parse
 from mcpconf.readers.settings import Settings, parse_settings
-from mcpconf.readers.world import Configuration, Plugin, Read, config_directory, read
+from mcpconf.readers.world import config_directory, read
 
 _LIMIT = 2_097_152  # bytes
 

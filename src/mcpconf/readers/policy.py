@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mcpconf.findings import Finding
 from mcpconf.names import quote
+from mcpconf.readers.inputs import Read
 from mcpconf.readers.policy_file import (
     SECRETS,
     PolicyFile,
@@ -20,7 +21,6 @@ from mcpconf.readers.policy_file import (
     read_policy_file,
 )
 from mcpconf.readers.whitelist import Layer, Row
-from mcpconf.readers.world import Read
 
 
 class Policy(NamedTuple):

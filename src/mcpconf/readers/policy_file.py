@@ -12,8 +12,8 @@ from typing import NamedTuple
 from mcpconf.findings import Finding
 from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
+from mcpconf.readers.inputs import Read, Unreadable
 from mcpconf.readers.whitelist import Layer, Row, read_rows
-from mcpconf.readers.world import Read, Unreadable
 
 SECRETS = ("host", "container")
 HTTP = ("bridge", "plain")

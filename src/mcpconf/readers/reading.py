@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from mcpconf.clients import Client
 from mcpconf.findings import Finding
 from mcpconf.origin import Origin, Source
+from mcpconf.readers.inputs import Read, Unreadable
 from mcpconf.readers.json_text import DEEPEST, Document, parse
-from mcpconf.readers.world import Read, Unreadable
 
 
 @dataclass

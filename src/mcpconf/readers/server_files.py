@@ -9,9 +9,9 @@ from mcpconf.model import Json, Scope, Server, Skipped, javascript_order
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.entries import build, check, kind_of, schema_problem, white_space
 from mcpconf.readers.expand import Variables
+from mcpconf.readers.inputs import Plugin, Read, Unreadable
 from mcpconf.readers.json_text import Document, Fault, parse
 from mcpconf.readers.reading import Reading, parsed, report_twice
-from mcpconf.readers.world import Plugin, Read, Unreadable
 
 Definitions = tuple[Server | Skipped, ...]
 

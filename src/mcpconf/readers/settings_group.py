@@ -7,9 +7,9 @@ from collections.abc import Callable
 from mcpconf.findings import Finding
 from mcpconf.origin import Source
 from mcpconf.readers.global_file import Table
+from mcpconf.readers.inputs import Configuration, Read
 from mcpconf.readers.reading import Reading, parsed, report_twice
 from mcpconf.readers.settings import Settings, parse_settings
-from mcpconf.readers.world import Configuration, Read
 
 
 class Group:
@@ -68,7 +68,7 @@ class Group:
         request = configuration.request
         if request.client.home_local_approves:
             return configuration.cwd == str(request.home.resolve())
-        return configuration.in_repository and not configuration.local_settings_tracked
+        return configuration.local_settings_untracked
 
 
 def _settings(file: Read, reading: Reading, *, managed: bool = False) -> Settings | None:

@@ -84,12 +84,12 @@ _command_line = {"type": enum("command"), "command": text}
 
 _SWITCHES = """
     allowManagedHooksOnly allowManagedMcpServersOnly allowManagedPermissionRulesOnly
-    autoUploadSessions channelsEnabled disableAgentView disableArtifact disableBundledSkills disableClaudeAiConnectors
-    disableRemoteControl disableSideloadFlags disableSkillShellExecution disableWorkflows
-    enableAllProjectMcpServers enableArtifact enableWorkflows enforceAvailableModels
-    fastModePerSessionOptIn isolatePeerMachines remoteControlAtStartup skipAutoPermissionPrompt
-    skipDangerousModePermissionPrompt skipWebFetchPreflight skipWorkflowUsageWarning
-    useAutoModeDuringPlan"""
+    autoUploadSessions channelsEnabled disableAgentView disableArtifact disableBundledSkills
+    disableClaudeAiConnectors disableRemoteControl disableSideloadFlags
+    disableSkillShellExecution disableWorkflows enableAllProjectMcpServers enableArtifact
+    enableWorkflows enforceAvailableModels fastModePerSessionOptIn isolatePeerMachines
+    remoteControlAtStartup skipAutoPermissionPrompt skipDangerousModePermissionPrompt
+    skipWebFetchPreflight skipWorkflowUsageWarning useAutoModeDuringPlan"""
 _MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "plan")
 _disable = enum("disable")
 

@@ -5,74 +5,63 @@ from __future__ import annotations
 import fnmatch
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 
 from mcpconf._resources import data
 from mcpconf.origin import Source
+from mcpconf.readers.around import Surroundings
 from mcpconf.readers.catalogue import Catalogue
 from mcpconf.readers.facts import Facts, read_logins, read_probes
+from mcpconf.readers.inputs import Configuration
 from mcpconf.readers.places import Places
 from mcpconf.readers.whitelist import Detect, Shipped, read_shipped
-from mcpconf.readers.world import Configuration, Read, read
+from mcpconf.readers.world import read
 
 _LOOKED_AT = 256 * 1024  # bytes of a file in which a stack's mark is looked for
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """Where mcpconf's own things are, and what they hold.  Read when asked for, then kept."""
-
-    places: Places
-    roots: tuple[str, ...]  # directories of the project that may show a stack
-    configuration: Configuration = field(repr=False)
-
-    @cached_property
-    def user_policy(self) -> Read:
-        return read(self.places.policy)
-
-    @cached_property
-    def project_policy(self) -> Read:
-        found = (read(os.path.join(root, "mcpconf.toml")) for root in self.roots)
-        return next((f for f in found if f), None)
-
-    @cached_property
-    def facts(self) -> Facts:
-        catalogue = read(data("whitelist", "servers.toml"))
-        return Facts(
-            catalogue=Catalogue(catalogue) if isinstance(catalogue, Source) else Catalogue(),
-            logins=read_logins(self.configuration.credentials),
-            probes=read_probes(read(self.places.facts), time.time()),
-        )
-
-    @cached_property
-    def shipped(self) -> Shipped:
-        stacks = sorted(data("whitelist", "stacks").glob("*.toml"))
-        return read_shipped(
-            _source(data("whitelist", "base.toml")),
-            _source(data("whitelist", "registries.toml")),
-            tuple(map(_source, stacks)),
-        )
-
-    @cached_property
-    def stacks(self) -> Mapping[str, str]:
-        """The stacks that the project shows, each with the evidence."""
-        return dict(self._stacks())
-
-    def _stacks(self) -> Iterator[tuple[str, str]]:
-        for stack in self.shipped.stacks.values():
-            shown = (_detected(d, self.roots) for d in stack.detect)
-            evidence = next(filter(None, shown), "")
-            if evidence:
-                yield stack.name, evidence
+def read_facts(configuration: Configuration, places: Places) -> Facts:
+    """What is known beside the configuration: the catalogue, stored logins, earlier probes."""
+    catalogue = read(data("whitelist", "servers.toml"))
+    return Facts(
+        catalogue=Catalogue(catalogue) if isinstance(catalogue, Source) else Catalogue(),
+        logins=read_logins(configuration.credentials),
+        probes=read_probes(read(places.facts), time.time()),
+    )
 
 
 def look_around(configuration: Configuration, places: Places) -> Surroundings:
     """Gather what a compilation needs beside the configuration."""
     roots = tuple(dict.fromkeys((configuration.cwd, configuration.key)))
-    return Surroundings(places, roots, configuration)
+    shipped = _shipped()
+    policies = (read(os.path.join(root, "mcpconf.toml")) for root in roots)
+    return Surroundings(
+        policy_path=str(places.policy),
+        user_policy=read(places.policy),
+        project_policy=next((p for p in policies if p), None),
+        facts=read_facts(configuration, places),
+        shipped=shipped,
+        stacks=dict(_stacks(shipped, roots)),
+    )
+
+
+def _shipped() -> Shipped:
+    stacks = sorted(data("whitelist", "stacks").glob("*.toml"))
+    return read_shipped(
+        _source(data("whitelist", "base.toml")),
+        _source(data("whitelist", "registries.toml")),
+        tuple(map(_source, stacks)),
+    )
+
+
+def _stacks(shipped: Shipped, roots: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """The stacks that the project shows, each with the evidence."""
+    for stack in shipped.stacks.values():
+        shown = (_detected(d, roots) for d in stack.detect)
+        evidence = next(filter(None, shown), "")
+        if evidence:
+            yield stack.name, evidence
 
 
 def _source(path: Path) -> Source:

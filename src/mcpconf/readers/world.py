@@ -2,8 +2,8 @@
 
 It is given its home, project and environment and has no default for them.  Whatever stands in the
 way of a file (a FIFO in its place, no permission, a loop of links, a size beyond the client's
-limit, a writer that is not done) becomes an :class:`Unreadable`, never an exception: the other
-files still count.
+limit, a writer that is not done) becomes an ``Unreadable``, never an exception: the other files
+still count.
 """
 
 from __future__ import annotations
@@ -11,90 +11,15 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from mcpconf.clients import Client
 from mcpconf.origin import Source
+from mcpconf.readers.inputs import Configuration, Read, Request, Unreadable
 
 MCP_JSON_LIMIT = 2_097_152  # bytes; the client's own (fact 33)
 LIMIT = 256 * 1024 * 1024  # bytes; ours, for files that the client does not limit
-MANAGED = Path("/etc/claude-code")
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A file that is there and cannot be read; ``why`` in one clause."""
-
-    path: str
-    why: str
-
-
-Read = Source | Unreadable | None
-"""What became of a file: its text, why there is none, or None: it does not exist."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """The options of a session that change which servers load; named as the client's (§7)."""
-
-    mcp_config: tuple[str, ...] = ()
-    strict: bool = False
-    bare: bool = False
-    sources: frozenset[str] = frozenset({"user", "project", "local"})
-    settings: str | None = None
-    plugin_dirs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to look at: whose home, which launch directory, which environment and client."""
-
-    home: Path
-    project: Path
-    environ: Mapping[str, str] = field(repr=False)
-    client: Client
-    interactive: bool = True  # the rule of `mcp list`; False is that of `claude -p`
-    session: Session = field(default_factory=Session)
-    home_mcp_json: bool = False
-    managed: Path = MANAGED
-
-
-class Plugin(NamedTuple):
-    """One plugin: its name, its folder, and the files and pointers that declare servers."""
-
-    name: str
-    root: str
-    sources: tuple[tuple[Source, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """Everything that Claude Code reads about MCP servers, as texts.
-
-    ``project_files`` runs from the outermost directory to the launch directory.
-    """
-
-    request: Request
-    cwd: str  # the launch directory without links
-    key: str  # its key in `projects`
-    in_repository: bool
-    global_file: Read
-    project_files: tuple[Source | Unreadable, ...]
-    home_file: Read  # ~/.mcp.json where the client does not read it
-    user_settings: Read
-    project_settings: Read
-    local_settings: tuple[Source | Unreadable, ...]
-    local_settings_tracked: bool
-    flag_settings: Read
-    managed_settings: tuple[Source | Unreadable, ...]
-    managed_servers: Read
-    dynamic: tuple[Read, ...]
-    credentials: Read
-    plugins: tuple[Plugin, ...] = ()  # added by `plugins.with_plugins`
 
 
 def read_configuration(request: Request) -> Configuration:
@@ -114,7 +39,6 @@ def read_configuration(request: Request) -> Configuration:
         request=request,
         cwd=cwd,
         key=key,
-        in_repository=root is not None,
         global_file=_read_global(request, config),
         project_files=project_files,
         home_file=None
@@ -123,7 +47,7 @@ def read_configuration(request: Request) -> Configuration:
         user_settings=read(os.path.join(config, "settings.json")),
         project_settings=read(os.path.join(dot_claude, "settings.json")),
         local_settings=tuple(filter(None, map(read, local))),
-        local_settings_tracked=_tracked(request, cwd, local[0]),
+        local_settings_untracked=_untracked(request, cwd, local[0]),
         flag_settings=_read_flag(request, request.session.settings),
         managed_settings=_read_managed_settings(request.managed),
         managed_servers=_read_mcp_json(os.path.join(request.managed, "managed-mcp.json")),
@@ -287,20 +211,21 @@ def _file_type(mode: int) -> str:
     return names.get(stat.S_IFMT(mode), "something else")
 
 
-def _tracked(request: Request, cwd: str, path: str) -> bool:
-    """Whether git tracks the local settings.  Only 2.1.197 asks (fact 16), so only then do we.
+def _untracked(request: Request, cwd: str, path: str) -> bool:
+    """Whether git says that it does not track the local settings (fact 16).
 
-    The repository may be hostile, so nothing that its configuration could start is left on.
+    Only 2.1.197 asks, so only then do we.  The repository may be hostile, so nothing that its
+    configuration could start is left on.
     """
     if not request.client.untracked_local_approves or not os.path.exists(path):
         return False
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
     command += ["-C", cwd, "ls-files", "--error-unmatch", "--", path]
-    environment = {"PATH": request.environ.get("PATH", os.defpath), "HOME": "/nonexistent"}
+    environment = {"PATH": request.environ.get("PATH", os.defpath), "HOME": str(request.home)}
     try:
         done = subprocess.run(  # noqa: S603  a fixed command; the path follows `--`
             command, env=environment, capture_output=True, timeout=10, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    return done.returncode == 0
+    return done.returncode == 1  # 0: tracked; 128: no repository, or behind a link

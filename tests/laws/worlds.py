@@ -1,0 +1,125 @@
+"""Configurations in memory, compiled without a disk; and strategies for what stands in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from mcpconf.clients import CLIENTS, NEWEST
+from mcpconf.compiler import Compilation, Survey, compile_project, survey
+from mcpconf.origin import Source
+from mcpconf.readers.places import find_places
+from mcpconf.readers.surroundings import Surroundings, look_around
+from mcpconf.readers.target import find_target
+from mcpconf.readers.world import Configuration, Request
+
+HOME, PROJECT = "/nowhere/home", "/nowhere/project"
+
+NAMES = st.sampled_from(["db", "docs", "a.b", "a_b", "Plain Name", "12", "x/../y"])
+ANY_NAME = st.one_of(
+    st.text(max_size=20),
+    st.text(st.characters(exclude_categories=()), max_size=60),
+    st.sampled_from(
+        ['x" -j ACCEPT\n-A OUTPUT', "\x1b[2J", "../../etc/passwd", "", " ", "-", "--", "a" * 10_000,
+         "\u202egnp", "$(id)", "`id`", "con", "CON", "a-00000000", "server", "\ud800", "x\x00y"]
+    ),
+)  # fmt: skip
+HOSTS = st.sampled_from(["a.example.com", "b.example.com", "localhost:99", "10.0.0.1", "c.example"])
+HTTP = st.builds(
+    lambda kind, host, path, headers: {
+        "type": kind,
+        "url": f"https://{host}/{path}",
+        **({"headers": headers} if headers else {}),
+    },
+    st.sampled_from(["http", "sse", "ws", "streamable-http"]),
+    HOSTS,
+    st.sampled_from(["mcp", "", "v1?key=${K}", "mcp?x=1"]),
+    st.dictionaries(st.sampled_from(["Authorization", "X-Key"]), st.just("Bearer ${K}"), max_size=2),
+)
+STDIO = st.builds(
+    lambda command, args, env: {"command": command, "args": args, "env": env},
+    st.sampled_from(["npx", "docker", "/usr/local/bin/x", "./tools/mcp", "uvx"]),
+    st.lists(st.sampled_from(["-y", "pkg", "--api-key", "${K}", "https://d.example.com"]), max_size=4),
+    st.dictionaries(st.sampled_from(["API_KEY", "LOG_LEVEL"]), st.sampled_from(["${K}", "debug"])),
+)
+ENTRIES = st.one_of(HTTP, STDIO, st.sampled_from([{}, {"url": "https://x.example"}, 5, "x", None]))
+VALID = st.one_of(HTTP, STDIO)
+
+
+def servers(entries: st.SearchStrategy[Any] = ENTRIES) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(NAMES, entries, max_size=4)
+
+
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "enableAllProjectMcpServers": st.booleans(),
+        "enabledMcpjsonServers": st.lists(NAMES, max_size=3),
+        "disabledMcpjsonServers": st.lists(NAMES, max_size=2),
+        "deniedMcpServers": st.lists(st.builds(lambda n: {"serverName": n}, NAMES), max_size=2),
+    },
+)
+
+
+def configuration(
+    files: Mapping[str, Any], environ: Mapping[str, str] | None = None, client: str = NEWEST
+) -> Configuration:
+    """``files`` maps user, project, local, dynamic, settings, managed to what stands there."""
+    request = Request(Path(HOME), Path(PROJECT), environ or {"K": "hunter2"}, CLIENTS[client])
+    state = {"mcpServers": files.get("local", {}), "disabledMcpServers": files.get("disabled", [])}
+    document = {"mcpServers": files.get("user", {}), "projects": {PROJECT: state}}
+    project, managed = files.get("project"), files.get("managed")
+    return Configuration(
+        request=request,
+        cwd=PROJECT,
+        key=PROJECT,
+        in_repository=False,
+        global_file=_source(f"{HOME}/.claude.json", document),
+        project_files=()
+        if project is None
+        else (_source(f"{PROJECT}/.mcp.json", {"mcpServers": project}),),
+        home_file=None,
+        user_settings=_source(f"{HOME}/.claude/settings.json", files.get("settings", {})),
+        project_settings=None,
+        local_settings=(),
+        local_settings_tracked=False,
+        flag_settings=None,
+        managed_settings=(),
+        managed_servers=None
+        if managed is None
+        else _source("/etc/claude-code/managed-mcp.json", {"mcpServers": managed}),
+        dynamic=tuple(
+            _source("<command line>", {"mcpServers": d}) for d in files.get("dynamic", ())
+        ),
+        credentials=None,
+    )
+
+
+def _source(path: str, value: Any) -> Source:
+    return Source(path, json.dumps(value))
+
+
+def surveyed(files: Mapping[str, Any], **more: Any) -> Survey:
+    return survey(configuration(files, **more))
+
+
+@cache
+def _around() -> Surroundings:
+    """What is read beside the configuration: it is the same for all examples."""
+    return look_around(configuration({}), find_places(Path(HOME)))
+
+
+def compiled(files: Mapping[str, Any], **more: Any) -> Compilation:
+    around = _around()
+    return compile_project(
+        surveyed(files, **more), around, find_target(PROJECT, PROJECT, around.places)
+    )
+
+
+def artifacts(files: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    return {a.name: a.text for a in compiled(files, **more).artifacts}

@@ -1,0 +1,45 @@
+"""What the documentation shows is true: its TOML parses, and what comments cite is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mcpconf.findings import Finding
+from mcpconf.origin import Source
+from mcpconf.readers.policy_file import read_policy_file
+from mcpconf.readers.whitelist import Layer
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "src/mcpconf").rglob("*.py"))
+
+
+def toml_blocks() -> list[str]:
+    page = (ROOT / "docs/configuration.md").read_text("utf-8")
+    return re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("block", toml_blocks(), ids=lambda block: block.splitlines()[0][2:32])
+def test_the_examples_of_mcpconf_toml_are_read(block: str) -> None:
+    findings: list[Finding] = []
+    read_policy_file(Source("mcpconf.toml", block), Layer.USER, findings, "mcpconf.toml")
+    assert bool(findings) is block.startswith("# refused"), findings
+
+
+def test_every_fact_that_a_comment_cites_is_written_down() -> None:
+    known = set(re.findall(r"^\| (\d+) \|", (ROOT / "docs/client.md").read_text("utf-8"), re.M))
+    cited = {
+        number
+        for path in SOURCES
+        for numbers in re.findall(r"\bfacts? (\d+(?:(?:-|, | and | to )\d+)*)", path.read_text("utf-8"))
+        for number in re.findall(r"\d+", numbers)
+    }
+    assert cited <= known
+
+
+def test_every_module_has_its_line_in_the_architecture() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    names = {path.name for path in SOURCES if path.stat().st_size}
+    assert [name for name in sorted(names) if name not in page] == []
