@@ -21,12 +21,13 @@ import time
 from pathlib import Path
 
 from mcpconf.clients import CLIENTS, NEWEST
-from mcpconf.compiler import compile_project, survey
+from mcpconf.compiler import compile_project
 from mcpconf.readers.inputs import Request
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import find_target
 from mcpconf.readers.world import read_configuration
+from mcpconf.survey import survey
 
 PLAN_GOAL, COMPILE_GOAL = 5.0, 12.0
 

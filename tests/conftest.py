@@ -124,9 +124,11 @@ class House:
         return text.replace("<HOME>", str(self.home)).replace("<PROJECT>", str(self.project))
 
     def normalised(self, text: str) -> str:
-        return text.replace(str(self.home), "<HOME>").replace(
-            str(self.project), "<PROJECT>"
-        ).replace(str(self.root), "<ROOT>")
+        """Put the placeholders back, also where a path is part of a JSON pointer."""
+        for path, name in ((self.home, "HOME"), (self.project, "PROJECT"), (self.root, "ROOT")):
+            for spelled in (str(path), str(path).replace("/", "~1")):
+                text = text.replace(spelled, f"<{name}>")
+        return text
 
     def run(self, *words: str, env: Mapping[str, str] | None = None, out: Any = None) -> Said:
         """Run one command for this house; ``out`` takes the place of stdout."""

@@ -20,7 +20,8 @@ import pytest
 
 from mcpconf import report, view
 from mcpconf.clients import CLIENTS, NEWEST
-from mcpconf.compiler import Compilation, compile_project, kinds, survey
+from mcpconf.compiler import Compilation, compile_project
+from mcpconf.survey import kinds, survey
 from mcpconf.explain import explain
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around

@@ -61,10 +61,10 @@ def _kind(server: Server, remote: Remote, facts: Facts) -> tuple[Kind, Reason]:
 
 def _seen(server: Server, remote: Remote, facts: Facts) -> tuple[Kind, Reason] | None:
     """What was seen of the server: a probe's answer or a stored login."""
-    probe = facts.probes.get(probe_key(remote))
+    probe = facts.probes.get(probe_key(remote)) if facts.probes else None
     if probe and probe.answer == "oauth":
         return Kind.OAUTH, Reason("kind.oauth.probe", _answered(probe))
-    if login_key(server.name, remote) in facts.logins:
+    if facts.logins and login_key(server.name, remote) in facts.logins:
         return Kind.OAUTH, Reason("kind.oauth.login", "Claude Code has stored a login for it")
     if probe and probe.answer == "open":
         return Kind.HTTP, Reason("kind.http.probe", _answered(probe))

@@ -7,9 +7,9 @@ prints itself: somebody has to decide what may be shown (``secret.py``) or where
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from hashlib import sha256
 from typing import NamedTuple, NewType
 
 from mcpconf.origin import Origin
@@ -97,6 +97,23 @@ class Text:
         return self._written
 
 
+class Opaque:
+    """A JSON value that can be told from others and cannot be looked at."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Json) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Opaque(***)"
+
+    def digest(self) -> str:
+        """Return the sha256 of the canonical JSON, as hex."""
+        canonical = json.dumps(self._value, sort_keys=True, separators=(",", ":"))
+        return sha256_hex(canonical)
+
+
 class Stdio(NamedTuple):
     """A server that the client starts: a command, not a shell line."""
 
@@ -123,20 +140,27 @@ class Remote(NamedTuple):
 class Server(NamedTuple):
     """One entry, as the user wrote it.
 
-    ``digest`` identifies the entry's text (sha256 of its canonical JSON), so that a user's trust
-    holds for what they saw and for nothing else.
+    ``raw`` is the entry's JSON, kept for its digest only.
     """
 
     name: str
     scope: Scope
     origin: Origin
     transport: Stdio | Remote
-    digest: str = ""
+    raw: Opaque
     options: Mapping[str, Json] = {}  # timeout, alwaysLoad
 
     @property
     def id(self) -> ServerId:
         return mint(self.name)
+
+    @property
+    def digest(self) -> str:
+        """Identify the entry's text, so that a user's trust holds for what they saw, no more.
+
+        It is the sha256 of the entry's canonical JSON, as hex.
+        """
+        return self.raw.digest()
 
     def endpoint(self) -> tuple[str, ...]:
         """What the server is, whatever its name: its URL, or its command and arguments."""
@@ -189,7 +213,7 @@ class Classified(NamedTuple):
 
 
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_ID_LENGTH, _DIGEST_LENGTH = 40, 8
+_ID_LENGTH, _DIGEST_LENGTH = 40, 16  # 64 bits: nobody finds a second name for a given id
 
 
 def mint(name: str) -> ServerId:
@@ -203,8 +227,15 @@ def mint(name: str) -> ServerId:
         return ServerId(name)
     slug = "".join(c if c in _ID_CHARACTERS else "-" for c in name[:200].lower())
     slug = "-".join(part for part in slug.split("-") if part)[: _ID_LENGTH - _DIGEST_LENGTH - 1]
-    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+    digest = sha256_hex(name)[:_DIGEST_LENGTH]
     return ServerId(f"{slug.strip('-') or 'server'}-{digest}")
+
+
+def sha256_hex(text: str) -> str:
+    """Return the sha256 of a text's UTF-8, as hex."""
+    from hashlib import sha256  # noqa: PLC0415  3 ms that `list` as a table does not need
+
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _ends_in_digest(name: str) -> bool:

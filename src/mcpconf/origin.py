@@ -74,8 +74,7 @@ class Source:
         return Position(line, offset - start + 1)
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """A place in a source: ``pointer`` is a route of keys and indices, ``()`` is everything."""
 
     source: Source

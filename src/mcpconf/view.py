@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mcpconf.compiler import Compilation, Survey
+from mcpconf.compiler import Compilation
 from mcpconf.findings import Finding
 from mcpconf.model import Classified, Json, Remote, Resolved, Server
 from mcpconf.origin import Origin
 from mcpconf.plan.terms import Planned
 from mcpconf.readers.facts import Probe, probe_key
 from mcpconf.secret import shown
+from mcpconf.survey import Survey
 
 if TYPE_CHECKING:  # what `list` does not need is not loaded for it
     from mcpconf.explain import Explanation

@@ -19,7 +19,7 @@ DIGEST = re.compile(r"-[0-9a-f]{8}\Z")
 # Entries that need a route each, so that an id is used.
 KEYED = {"type": "http", "url": "https://a.example.com/mcp", "headers": {"X-Key": "${K}"}}
 # Two names with one slug whose digests begin alike, found in a second by trying.
-TWINS = ("!)+&!)*!", "!*%%#+$(")
+TWINS = ("!!##&!*)", "!!#$+$$&")
 
 
 @given(ANY_NAME)

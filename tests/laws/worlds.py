@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mcpconf.clients import CLIENTS, NEWEST
-from mcpconf.compiler import Compilation, Survey, compile_project, survey
+from mcpconf.compiler import Compilation, compile_project
+from mcpconf.survey import Survey, survey
 from mcpconf.origin import Source
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import Surroundings, look_around
 from mcpconf.readers.target import find_target
-from mcpconf.readers.world import Configuration, Request
+from mcpconf.readers.world import Configuration, Request, read_configuration
 
 HOME, PROJECT = "/nowhere/home", "/nowhere/project"
 
@@ -70,33 +72,32 @@ def configuration(
     files: Mapping[str, Any], environ: Mapping[str, str] | None = None, client: str = NEWEST
 ) -> Configuration:
     """``files`` maps user, project, local, dynamic, settings, managed to what stands there."""
-    request = Request(Path(HOME), Path(PROJECT), environ or {"K": "hunter2"}, CLIENTS[client])
     state = {"mcpServers": files.get("local", {}), "disabledMcpServers": files.get("disabled", [])}
     document = {"mcpServers": files.get("user", {}), "projects": {PROJECT: state}}
     project, managed = files.get("project"), files.get("managed")
-    return Configuration(
+    empty = _nothing_there()
+    request = replace(empty.request, environ=environ or {"K": "hunter2"}, client=CLIENTS[client])
+    return replace(
+        empty,
         request=request,
-        cwd=PROJECT,
-        key=PROJECT,
-        in_repository=False,
         global_file=_source(f"{HOME}/.claude.json", document),
         project_files=()
         if project is None
         else (_source(f"{PROJECT}/.mcp.json", {"mcpServers": project}),),
-        home_file=None,
         user_settings=_source(f"{HOME}/.claude/settings.json", files.get("settings", {})),
-        project_settings=None,
-        local_settings=(),
-        local_settings_tracked=False,
-        flag_settings=None,
-        managed_settings=(),
         managed_servers=None
         if managed is None
         else _source("/etc/claude-code/managed-mcp.json", {"mcpServers": managed}),
         dynamic=tuple(
             _source("<command line>", {"mcpServers": d}) for d in files.get("dynamic", ())
         ),
-        credentials=None,
+    )
+
+
+@cache
+def _nothing_there() -> Configuration:
+    return read_configuration(
+        Request(Path(HOME), Path(PROJECT), {}, CLIENTS[NEWEST], managed=Path("/nowhere"))
     )
 
 
@@ -114,11 +115,10 @@ def _around() -> Surroundings:
     return look_around(configuration({}), find_places(Path(HOME)))
 
 
-def compiled(files: Mapping[str, Any], **more: Any) -> Compilation:
-    around = _around()
-    return compile_project(
-        surveyed(files, **more), around, find_target(PROJECT, PROJECT, around.places)
-    )
+def compiled(files: Mapping[str, Any], policy: Source | None = None, **more: Any) -> Compilation:
+    """``policy`` is the user's mcpconf.toml."""
+    target = find_target(PROJECT, PROJECT, find_places(Path(HOME)))
+    return compile_project(surveyed(files, **more), replace(_around(), user_policy=policy), target)
 
 
 def artifacts(files: Mapping[str, Any], **more: Any) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mcpconf.clients import CLIENTS, NEWEST
-from mcpconf.compiler import survey
+from mcpconf.survey import survey
 from mcpconf.model import Scope, Server, State, Stdio
 from mcpconf.readers.inputs import Request, Session
 from mcpconf.readers.plugins import with_plugins

@@ -86,6 +86,8 @@ class Loopback:
         request = b""
         while b"\r\n\r\n" not in request and (piece := connection.recv(65536)):
             request += piece
+            if not request[:1].isupper():
+                return request  # a TLS handshake
         head, _, body = request.partition(b"\r\n\r\n")
         length = next(
             (int(h[15:]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length:")),
@@ -315,7 +317,7 @@ def test_who_never_finishes_is_cut(reply) -> None:
     with loopback(any=reply) as server:
         start = time.monotonic()
         assert verdict(f"{server.url}/mcp", timeout=0.3) == ("none", "timed out after 0.3 s")
-        assert time.monotonic() - start < 1.2
+        assert time.monotonic() - start < 2
 
 
 def flood(connection: socket.socket, kind: bytes, chunk: bytes) -> None:
@@ -336,10 +338,11 @@ def test_bytes_in_chunks_of_one_do_not_stall_the_others() -> None:
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    with loopback(any=head + b"1\r\n:\r\n" * 65536) as server:
+    with loopback(any=head + b"1\r\n:\r\n" * 10000 + b"0\r\n\r\n") as server:
         start = time.monotonic()
-        assert verdict(f"{server.url}/mcp", timeout=5)[0] == "none"
-        assert time.monotonic() - start < 4
+        expected = ("none", "200 with events, but no MCP answer")
+        assert verdict(f"{server.url}/mcp") == expected
+        assert time.monotonic() - start < 2
 
 
 def test_nobody_listens() -> None:
@@ -375,18 +378,19 @@ def test_a_lookup_that_hangs_holds_nobody_up(monkeypatch) -> None:
     with loopback(any=http(200, rpc())) as server:
         start = time.monotonic()
         found = ask(*hanging, remote(f"{server.url}/mcp"), timeout=0.3, limit=50)
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 3
     done.set()
     assert sorted(p.answer for p in found.values()) == ["none"] * 40 + ["open"]
 
 
-def test_thirty_servers_and_one_that_hangs() -> None:
-    with loopback(any=http(200, rpc()), POST_hang=hang) as server:
-        servers = [remote(f"{server.url}/{n}", name=f"s{n}") for n in range(29)]
+def test_thirty_servers_and_some_that_hang() -> None:
+    with loopback(any=http(200, rpc())) as server:
+        server.replies |= {f"POST /hang{n}": hang for n in range(10)}
+        paths = [f"hang{n}" for n in range(10)] + list(map(str, range(20)))
         start = time.monotonic()
-        found = ask(*servers, remote(f"{server.url}/hang"), timeout=0.8)
-        assert time.monotonic() - start < 1.6
-    assert [p.answer for p in found.values()] == ["open"] * 29 + ["none"]
+        found = ask(*(remote(f"{server.url}/{path}") for path in paths), timeout=0.5)
+        assert time.monotonic() - start < 2.5  # one after the other they would take 5 s
+    assert [p.answer for p in found.values()] == ["none"] * 10 + ["open"] * 20
 
 
 def test_the_limit_holds() -> None:
@@ -567,8 +571,8 @@ def test_certificates_are_verified_with_those_of_the_environment(certificate, mo
     context.load_cert_chain(certificate)
     with loopback(context, any=http(200, rpc())) as server:
         url = f"{server.url}/mcp"
-        assert verdict(url) == ("none", "TLS certificate not valid")
-        assert verdict(url, environ={"NODE_EXTRA_CA_CERTS": "/nonexistent"})[0] == "none"
+        missing = {"NODE_EXTRA_CA_CERTS": "/nonexistent"}
+        assert verdict(url, environ=missing) == ("none", "TLS certificate not valid")
         assert server.received == []
         assert verdict(url, environ={"NODE_EXTRA_CA_CERTS": str(certificate)}) == OPEN
         name = f"https://localhost:{server.port}/mcp"  # not what the certificate says
@@ -581,8 +585,7 @@ def test_tls_and_plain_mixed_up(certificate) -> None:
     context.load_cert_chain(certificate)
     with loopback(context) as tls, loopback(any=http(200, rpc())) as plain:
         assert verdict(f"http://127.0.0.1:{tls.port}/mcp")[0] == "none"
-        found = verdict(f"https://127.0.0.1:{plain.port}/mcp", timeout=1)
-    assert found in [("none", "no TLS handshake"), ("none", "timed out after 1 s")]
+        assert verdict(f"https://127.0.0.1:{plain.port}/mcp") == ("none", "no TLS handshake")
 
 
 # --- what is kept and reported ------------------------------------------------------------------

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from mcpconf import report
 from mcpconf.cli import options as o
-from mcpconf.compiler import survey
 from mcpconf.errors import Usage
 from mcpconf.model import Resolved, Server, State
 from mcpconf.names import quote
+from mcpconf.survey import survey
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="A name, *.name, address or network.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A server's name.")]
@@ -33,7 +32,8 @@ def allow(
     project: o.Project = o.HERE,
 ) -> None:
     """Open a host for this project's container (`mcpconf sync` puts it into force)."""
-    from mcpconf import edit  # noqa: PLC0415  tomlkit costs 30 ms
+    from mcpconf import edit
+    from mcpconf.report import plans
 
     configuration, places = o.look(home, project)
     scope = None if everywhere else configuration.key
@@ -41,7 +41,7 @@ def allow(
         done = edit.disallow(places.policy, host, scope)
     else:
         done = edit.allow(places.policy, host, ports=tuple(port or (443,)), why=why, project=scope)
-    report.edited(done.summary, str(done.path), changed=done.changed)
+    plans.edited(done.summary, str(done.path), changed=done.changed)
 
 
 def trust(
@@ -51,7 +51,8 @@ def trust(
     project: o.Project = o.HERE,
 ) -> None:
     """Let a server run on the host, as it is written now, for this project's container."""
-    from mcpconf import edit  # noqa: PLC0415
+    from mcpconf import edit
+    from mcpconf.report import plans
 
     configuration, places = o.look(home, project)
     if undo:
@@ -59,12 +60,12 @@ def trust(
     else:
         server = _find(name, survey(configuration).resolved)
         done = edit.trust(places.policy, name, configuration.key, server.digest)
-        report.trusted(server)
-    report.edited(done.summary, str(done.path), changed=done.changed)
+        plans.trusted(server)
+    plans.edited(done.summary, str(done.path), changed=done.changed)
 
 
 def _find(name: str, resolved: tuple[Resolved, ...]) -> Server:
-    from difflib import get_close_matches  # noqa: PLC0415
+    from difflib import get_close_matches
 
     active = {
         r.server.name: r.server

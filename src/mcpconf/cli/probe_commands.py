@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from mcpconf import report, view
+from mcpconf import report
 from mcpconf.cli import options as o
 from mcpconf.cli.compile_commands import leave
 from mcpconf.clients import NEWEST
-from mcpconf.compiler import survey
 from mcpconf.errors import Usage
-from mcpconf.readers.surroundings import read_facts
+from mcpconf.survey import survey
 
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds a server may take.")]
 Local = Annotated[bool, typer.Option("--local", help="Ask servers of this machine as well.")]
@@ -29,7 +28,10 @@ def probe(
     offline: o.Offline = False,
 ) -> None:
     """Ask the HTTP servers whether they want a login (no secret is sent) and cache the answers."""
-    from mcpconf import probe as probing  # noqa: PLC0415  httpx costs 100 ms
+    from mcpconf import probe as probing
+    from mcpconf import view
+    from mcpconf.readers.surroundings import read_facts
+    from mcpconf.report import plans
 
     if offline:
         raise Usage("--offline forbids what `probe` is for", help="leave --offline out")
@@ -48,7 +50,7 @@ def probe(
     if format is o.Format.JSON:
         report.as_json(view.probes_json(servers, fresh, findings))
     else:
-        report.probes(servers, fresh)
+        plans.probes(servers, fresh)
         report.findings(findings)
     leave(findings)
 

@@ -7,11 +7,11 @@ decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mcpconf.contract import Egress, Routes
 from mcpconf.findings import Finding
-from mcpconf.model import Classified, Kind
+from mcpconf.model import Classified, Kind, ServerId
 from mcpconf.names import quote
 from mcpconf.plan import http, localhost, oauth, stdio
 from mcpconf.plan.egress import Layers, merge
@@ -28,7 +28,10 @@ LOWER: Mapping[Kind, Callable[[Classified, Terms], Planned]] = {
 
 def plan(servers: Sequence[Classified], terms: Terms, layers: Layers) -> Plan:
     """Plan every server, then what may leave, then the routes."""
-    planned = tuple(_lower(server, terms) for server in servers)
+    planned = tuple(
+        _lower(server, terms) if first else _double(server)
+        for server, first in _first_of_id(servers)
+    )
     routes = tuple(p.route for p in planned if p.route is not None)
     rows, findings = merge(planned, layers)
     return Plan(
@@ -43,6 +46,21 @@ def plan(servers: Sequence[Classified], terms: Terms, layers: Layers) -> Plan:
             *_unknown_names(terms.policy, planned),
         ),
     )
+
+
+def _first_of_id(servers: Sequence[Classified]) -> Iterator[tuple[Classified, bool]]:
+    seen: set[ServerId] = set()
+    for classified in servers:
+        yield classified, classified.server.id not in seen
+        seen.add(classified.server.id)
+
+
+def _double(classified: Classified) -> Planned:
+    """Two names with one id were made to collide: the second must not borrow the first's route."""
+    server = classified.server
+    text = f"the name {quote(server.name)} has the id of another server, so it is left out"
+    finding = Finding("MC004", text, server.origin, help=("rename it",))
+    return nothing(classified, "another server has its id", finding)
 
 
 def _lower(classified: Classified, terms: Terms) -> Planned:

@@ -7,7 +7,7 @@ client leaves it out (facts 3, 19, 27, 33, 34).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mcpconf.clients import Client
 from mcpconf.findings import Finding
@@ -28,8 +28,7 @@ from mcpconf.readers.settings import Settings
 from mcpconf.readers.settings_group import Group
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(NamedTuple):
     """What the files say, before anything is decided.
 
     ``projects`` has one element a ``.mcp.json``, outermost first.  ``managed`` is None unless

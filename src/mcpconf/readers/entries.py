@@ -6,14 +6,12 @@ own words, so that a user who has seen one of them finds it again here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from hashlib import sha256
 from math import isinf
 from typing import NamedTuple
 
 from mcpconf.clients import Client
-from mcpconf.model import Json, Remote, Server, Skipped, Stdio, Text, normalised
+from mcpconf.model import Json, Opaque, Remote, Server, Skipped, Stdio, Text, normalised
 from mcpconf.readers.expand import Variables, expand
 from mcpconf.secret import tainted
 
@@ -73,15 +71,9 @@ def build(entry: tuple[str, dict[str, Json]], like: Skipped, variables: Variable
         scope=like.scope,
         origin=like.origin,
         transport=_transport(raw, variables),
-        digest=digest(raw),
+        raw=Opaque(raw),
         options=options,
     )
-
-
-def digest(raw: Json) -> str:
-    """Identify an entry's text: sha256 of its canonical JSON, as hex."""
-    canonical = json.dumps(raw, sort_keys=True, separators=(",", ":"))
-    return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _transport(raw: Mapping[str, Json], variables: Variables) -> Stdio | Remote:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import NamedTuple
 
-from mcpconf.model import Json, Remote
+from mcpconf.model import Json, Remote, sha256_hex
 from mcpconf.origin import Source
 from mcpconf.readers.catalogue import Catalogue
 from mcpconf.readers.inputs import Read
@@ -33,13 +31,12 @@ class Probe(NamedTuple):
     at: float
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known beside the configuration."""
 
-    catalogue: Catalogue = field(default_factory=Catalogue)
+    catalogue: Catalogue = Catalogue()
     logins: frozenset[str] = frozenset()
-    probes: Mapping[str, Probe] = field(default_factory=dict)
+    probes: Mapping[str, Probe] = {}
 
 
 def login_key(name: str, remote: Remote) -> str:
@@ -50,13 +47,13 @@ def login_key(name: str, remote: Remote) -> str:
         "headers": {k: v.reveal() for k, v in remote.headers.items()},
     }
     text = json.dumps(identity, ensure_ascii=False, separators=(",", ":"))
-    return f"{name}|{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    return f"{name}|{sha256_hex(text)[:16]}"
 
 
 def probe_key(remote: Remote) -> str:
     """The key of a probe: it names the endpoint and cannot be read back."""
     identity = f"{remote.type} {remote.url.reveal()}"
-    return sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return sha256_hex(identity)[:32]
 
 
 def read_logins(credentials: Read) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mcpconf.clients import Client
 from mcpconf.model import Json
@@ -15,12 +15,14 @@ from mcpconf.readers.reading import Reading, report_twice
 from mcpconf.readers.settings import javascript_text
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """An object of a document and where it stands."""
 
-    value: Mapping[str, Json] = field(repr=False)
+    value: Mapping[str, Json]
     origin: Origin
+
+    def __repr__(self) -> str:
+        return f"Table({self.origin.json_pointer!r})"  # its values hold secrets
 
 
 def read_global(file: Read, reading: Reading) -> Table:

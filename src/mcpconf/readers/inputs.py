@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +12,7 @@ from mcpconf.origin import Source
 MANAGED = Path("/etc/claude-code")
 
 
-@dataclass(frozen=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A file that is there and cannot be read; ``why`` in one clause."""
 
     path: str
@@ -25,8 +23,7 @@ Read = Source | Unreadable | None
 """What became of a file: its text, why there is none, or None: it does not exist."""
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """The options of a session that change which servers load; named as the client's (§7)."""
 
     mcp_config: tuple[str, ...] = ()
@@ -37,18 +34,20 @@ class Session:
     plugin_dirs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What to look at: whose home, which launch directory, which environment and client."""
 
     home: Path
     project: Path
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     client: Client
     interactive: bool = True  # the rule of `mcp list`; False is that of `claude -p`
-    session: Session = field(default_factory=Session)
+    session: Session = Session()
     home_mcp_json: bool = False
     managed: Path = MANAGED
+
+    def __repr__(self) -> str:
+        return f"Request({str(self.home)!r}, {str(self.project)!r})"  # the environment is secret
 
 
 class Plugin(NamedTuple):
@@ -59,8 +58,7 @@ class Plugin(NamedTuple):
     sources: tuple[tuple[Source, tuple[str, ...]], ...]
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(NamedTuple):
     """Everything that Claude Code reads about MCP servers, as texts.
 
     ``project_files`` runs from the outermost directory to the launch directory.

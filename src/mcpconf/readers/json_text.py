@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mcpconf.model import Json
@@ -37,8 +36,7 @@ class Fault(NamedTuple):
     column: int
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """A parsed text.
 
     ``twice`` names keys that were given twice in one object; ``cut_at`` is the line where a value
@@ -46,9 +44,12 @@ class Document:
     """
 
     source: Source
-    value: Json = field(repr=False)
+    value: Json
     twice: tuple[str, ...] = ()
     cut_at: int = 0
+
+    def __repr__(self) -> str:
+        return f"Document({self.source.path!r})"  # its values hold secrets
 
 
 def parse(source: Source) -> Document | Fault:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from mcpconf.model import Json
 from mcpconf.origin import Source
@@ -42,7 +41,7 @@ def with_plugins(configuration: Configuration) -> Configuration:
     if not directories and not any(enabled.values()):
         return configuration
     found = read_plugins(config_directory(request), enabled, directories)
-    return replace(configuration, plugins=found)
+    return configuration._replace(plugins=found)
 
 
 def read_plugins(

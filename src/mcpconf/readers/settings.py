@@ -7,7 +7,6 @@ this module does the same and says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mcpconf.clients import Client
@@ -20,8 +19,7 @@ from mcpconf.readers.settings_schema import wrong_key
 _LISTS = ("enabledMcpjsonServers", "disabledMcpjsonServers")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What one settings file says about MCP servers.
 
     ``allowed`` is None where there is no allow list: an empty list allows nothing.
@@ -35,8 +33,11 @@ class Settings:
     allowed: tuple[PolicyEntry, ...] | None = None
     denied: tuple[PolicyEntry, ...] = ()
     managed_only: bool = False
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    plugins: Mapping[str, bool] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
+    plugins: Mapping[str, bool] = {}
+
+    def __repr__(self) -> str:
+        return f"Settings({self.origin.source.path!r})"  # `env` holds secrets
 
 
 class PolicyEntry(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mcpconf.clients import Client
 from mcpconf.model import Json
 from mcpconf.readers.settings_shapes import (
@@ -26,6 +28,16 @@ _KINDS = frozenset(
 _PLUGIN_KINDS = frozenset("npm url github git-subdir archive command unsupported".split())
 _RESERVED = frozenset(("inline", "builtin", "skills-dir"))
 _NEWLY_RESERVED = _RESERVED | {"synced", "claude-plugin-test"}
+_OFFICIAL = frozenset(
+    """claude-code-marketplace claude-code-plugins claude-plugins-official anthropic-marketplace
+    anthropic-plugins agent-skills anthropic-agent-skills life-sciences knowledge-work-plugins
+    claude-for-legal claude-for-financial-services financial-services-plugins claude-community
+    claude-plugins-community""".split()
+)
+_IMITATION = (
+    "official[^a-z0-9]*(anthropic|claude)|(anthropic|claude)[^a-z0-9]*official"
+    "|^(anthropic|claude)[^a-z0-9]*(marketplace|plugins|official)"
+)
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _PACKAGE = _FIRST | frozenset("-._")
 _HEX = frozenset("0123456789abcdef")
@@ -58,6 +70,13 @@ def _is_name(given: str, reserved: frozenset[str]) -> bool:
     return not spoilt and given.lower() not in reserved
 
 
+def _is_old_name(given: str) -> bool:
+    """2.1.197 keeps the official names, and what looks like them, for itself."""
+    low = given.lower()
+    plain = given.isascii() and given.isprintable() and low not in _OFFICIAL
+    return plain and _is_name(given, _RESERVED) and not re.search(_IMITATION, low)
+
+
 def _is_web(given: str) -> bool:
     return given.strip().lower().startswith(("http://", "https://"))
 
@@ -66,7 +85,7 @@ _sha = texts("a commit: 40 digits of 0-9a-f", _is_sha)
 _package, _pattern = texts("a package's name", _is_package), texts("a package's name", _is_pattern)
 _web = texts("a URL with http or https", _is_web)
 _helper = texts("a plain command line", _is_helper)
-_old_name = texts("a marketplace's name", lambda v: _is_name(v, _RESERVED))
+_old_name = texts("a marketplace's name", _is_old_name)
 _name = texts("a marketplace's name", lambda v: _is_name(v, _NEWLY_RESERVED))
 _plugin_name = texts("a name without blanks", lambda v: bool(v) and " " not in v)
 

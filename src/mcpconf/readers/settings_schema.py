@@ -1,9 +1,7 @@
 """Which values make the client drop a whole settings file, version by version (fact 27).
 
 The tables hold what was measured, and what the clients' own schemas say.  A key that is in no table
-takes any value.  Some members are checked by the client more closely than here, because nobody
-gets them wrong by accident: reserved names of marketplaces, and how the members of
-``sandbox.credentials`` go together.
+takes any value.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ LARGEST_INTEGER = 2**53 - 1
 SPECIAL_SCHEMES = ("http", "https", "ws", "wss", "ftp")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _DIGITS = frozenset("0123456789")
+_HEX = _DIGITS | frozenset("abcdefABCDEF")
 _SCHEME = _LETTERS | _DIGITS | frozenset("+-.")
 _NO_HOST = frozenset(" \t\n\r\0#/<>?@[\\]^|%")
 _NAME = _LETTERS | _DIGITS | frozenset("_-")
@@ -178,7 +179,16 @@ def _is_url(value: str) -> bool:
         return "]" in host
     host, _, port = host.partition(":")
     fits = _DIGITS.issuperset(port) and int(port or 0) < 2**16
-    return bool(host) and fits and _NO_HOST.isdisjoint(host)
+    return bool(host) and fits and _NO_HOST.isdisjoint(_decoded(host))
+
+
+def _decoded(host: str) -> str:
+    """Without percent-encoding, where that is right."""
+    head, *tails = host.split("%")
+    codes = (tail[:2] for tail in tails)
+    if not all(len(code) == 2 and _HEX.issuperset(code) for code in codes):  # noqa: PLR2004
+        return host
+    return head + "".join(chr(int(tail[:2], 16)) + tail[2:] for tail in tails)
 
 
 anything = Shape("a value", "values", lambda _, __: None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from pathlib import Path
 
 from mcpconf.clients import Client
@@ -219,6 +218,8 @@ def _untracked(request: Request, cwd: str, path: str) -> bool:
     """
     if not request.client.untracked_local_approves or not os.path.exists(path):
         return False
+    import subprocess  # noqa: PLC0415  only for 2.1.197
+
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
     command += ["-C", cwd, "ls-files", "--error-unmatch", "--", path]
     environment = {"PATH": request.environ.get("PATH", os.defpath), "HOME": str(request.home)}
