@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from mcpconf.readers.entries import digest
+from mcpconf.model import Opaque
 
 MARKS = ("zqj", "facadefacade", "facadefa-cade")
 
@@ -176,7 +176,7 @@ def houses(draw: st.DrawFn) -> House:
     trusted = planter.pick("", "one")
     policy = planter.pick("", 'http = "plain"\n', '[servers.one]\nroute = "gateway"\n')
     if trusted:
-        policy += f'[[trust]]\nname = "one"\nproject = "<PROJECT>"\ndigest = "{digest(servers["one"])}"\n'
+        policy += f'[[trust]]\nname = "one"\nproject = "<PROJECT>"\ndigest = "{Opaque(servers["one"]).digest()}"\n'
     files = {
         scope: servers,
         "user" if scope != "user" else "local": {"one": planter.entry()},

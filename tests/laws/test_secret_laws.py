@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from mcpconf import report, view
@@ -21,11 +21,10 @@ from mcpconf.explain import explain
 from mcpconf.model import Server
 from mcpconf.origin import Source
 from mcpconf.readers.places import find_places
-from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import find_target
 
 from .planted import House, houses, leaks
-from .worlds import HOME, PROJECT, compiled, configuration
+from .worlds import HOME, PROJECT, around, compiled, configuration
 
 TARGET = find_target(PROJECT, PROJECT, find_places(Path(HOME)))
 
@@ -45,7 +44,7 @@ def said(speak: Callable[..., None], *what: Any) -> str:
 def everything(whole: Any) -> Iterator[tuple[str, str]]:
     """Everything that is written, printed or logged without ``--reveal``."""
     yield from ((a.name, a.text) for a in whole.artifacts)
-    found = kinds(whole.survey, look_around(whole.survey.configuration, find_places(Path(HOME))).facts)
+    found = kinds(whole.survey, around().facts)
     yield "list", said(report.survey, whole.survey, found)
     yield "list json", json.dumps(view.survey_json(whole.survey, found), ensure_ascii=False)
     yield "plan", said(report.plan, whole, TARGET, ())
@@ -112,7 +111,7 @@ def files_of(house: House) -> dict[str, Any]:
 
 
 @given(house=houses())
-@settings(max_examples=12)
+@settings(max_examples=12, phases=[Phase.generate])  # each example is a second of commands
 def test_a_secret_gets_nowhere_through_the_program(builder, house):
     with tempfile.TemporaryDirectory() as folder:
         built = builder(Path(folder, "house"), files_of(house))

@@ -110,7 +110,7 @@ def surveyed(files: Mapping[str, Any], **more: Any) -> Survey:
 
 
 @cache
-def _around() -> Surroundings:
+def around() -> Surroundings:
     """What is read beside the configuration: it is the same for all examples."""
     return look_around(configuration({}), find_places(Path(HOME)))
 
@@ -118,7 +118,7 @@ def _around() -> Surroundings:
 def compiled(files: Mapping[str, Any], policy: Source | None = None, **more: Any) -> Compilation:
     """``policy`` is the user's mcpconf.toml."""
     target = find_target(PROJECT, PROJECT, find_places(Path(HOME)))
-    return compile_project(surveyed(files, **more), replace(_around(), user_policy=policy), target)
+    return compile_project(surveyed(files, **more), around()._replace(user_policy=policy), target)
 
 
 def artifacts(files: Mapping[str, Any], **more: Any) -> dict[str, str]:

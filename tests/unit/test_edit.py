@@ -504,7 +504,7 @@ def valid(text: str) -> dict[str, object]:
 
 
 LAW = settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

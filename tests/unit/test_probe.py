@@ -20,7 +20,7 @@ import pytest
 
 from mcpconf import probe as probing
 from mcpconf.errors import Failure
-from mcpconf.model import Remote, Scope, Server, Stdio, Text
+from mcpconf.model import Opaque, Remote, Scope, Server, Stdio, Text
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.facts import Probe, probe_key, read_probes
 from mcpconf.readers.world import read
@@ -123,7 +123,12 @@ def loopback(context: ssl.SSLContext | None = None, **replies: Reply) -> Iterato
 
 def remote(url: str, kind: str = "http", name: str = "s", **headers: str) -> Server:
     transport = Remote(kind, Text(url), {k: Text(v) for k, v in headers.items()})
-    return Server(name, Scope.USER, Origin(Source("x.json"), ("mcpServers", name)), transport)
+    return entry(name, transport)
+
+
+def entry(name: str, transport: Remote | Stdio) -> Server:
+    origin = Origin(Source("x.json"), ("mcpServers", name))
+    return Server(name, Scope.USER, origin, transport, Opaque({}))
 
 
 def ask(*servers: Server, timeout: float = 3.0, **more) -> dict[str, Probe]:
@@ -452,8 +457,8 @@ def test_no_secret_is_sent(monkeypatch, tmp_path) -> None:
             remote(f"{server.url}/fragment#{SECRET}"),
             remote(f"ws://{host}/ws", "ws"),
             remote(f"ws://{host}/ws"),
-            Server("v", Scope.USER, Origin(Source("x")), Remote("http", variable)),
-            Server("u", Scope.USER, Origin(Source("x")), Remote("http", unset)),
+            entry("v", Remote("http", variable)),
+            entry("u", Remote("http", unset)),
         ]
         found = ask(*servers)
         assert list(found) == [probe_key(servers[0].transport)]
@@ -510,8 +515,8 @@ def test_commands_are_not_asked_but_what_they_wrap_is() -> None:
     with loopback(any=http(200, rpc())) as server:
         url = f"{server.url}/mcp"
         args = tuple(map(Text, ("-y", "mcp-remote", url, "--header", f"X-Key: {SECRET}")))
-        wrapped = Server("w", Scope.USER, Origin(Source("x")), Stdio(Text("npx"), args))
-        plain = Server("p", Scope.USER, Origin(Source("x")), Stdio(Text("node"), (Text(url),)))
+        wrapped = entry("w", Stdio(Text("npx"), args))
+        plain = entry("p", Stdio(Text("node"), (Text(url),)))
         assert [p.answer for p in ask(wrapped, plain).values()] == ["open"]
     assert SECRET.encode() not in b"".join(server.received)
 

@@ -59,7 +59,7 @@ def declare(configuration: Configuration) -> Declared:
     home = read_global(configuration.global_file, reading)
     state = project_state(home, configuration.key)
     report_connectors(home, reading)
-    settings = Group(configuration, reading, state)
+    settings = Group(configuration, reading, home)
     variables = Variables(
         (request.environ, None),
         (global_env(home.value.get("env"), request.client), home.origin.at("env")),

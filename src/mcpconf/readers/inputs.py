@@ -73,7 +73,8 @@ class Configuration(NamedTuple):
     user_settings: Read
     project_settings: Read
     local_settings: tuple[Source | Unreadable, ...]
-    local_settings_untracked: bool
+    untracked: frozenset[str]  # local settings that git says it does not track
+    folders: tuple[str, ...]  # from the launch directory up to its repository's own root
     flag_settings: Read
     managed_settings: tuple[Source | Unreadable, ...]
     managed_servers: Read

@@ -65,13 +65,13 @@ def parse_settings(
             help_ = ("ask whoever manages this machine to mend it",)
             return Finding("MC037", text, origin, help=help_)
         return _ignored(origin, "it is not a JSON object")
-    value = _lenient(value, client)
     if managed:
         value = _strictest(value, client)
     wrong = wrong_key(value, client)
     if wrong:
         pointer, expected = wrong
         return _ignored(origin.at(*pointer), f"`{'.'.join(map(str, pointer))}` is not {expected}")
+    value = _lenient(value, client)
     allowed = value.get("allowedMcpServers")
     return Settings(
         origin=origin,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mcpconf.findings import Finding
 from mcpconf.origin import Source
-from mcpconf.readers.global_file import Table
+from mcpconf.readers.global_file import Table, project_state
 from mcpconf.readers.inputs import Configuration, Read
 from mcpconf.readers.reading import Reading, parsed, report_twice
 from mcpconf.readers.settings import Settings, parse_settings
@@ -15,7 +15,9 @@ from mcpconf.readers.settings import Settings, parse_settings
 class Group:
     """The settings files, each with what its place lets it decide (facts 15-19, 42)."""
 
-    def __init__(self, configuration: Configuration, reading: Reading, state: Table) -> None:
+    def __init__(self, configuration: Configuration, reading: Reading, home: Table) -> None:
+        self._home = home
+        state = project_state(home, configuration.key)
         sources = configuration.request.session.sources
         self._configuration = configuration
         self._trusted = state.value.get("hasTrustDialogAccepted") is True
@@ -64,11 +66,23 @@ class Group:
         return approvers
 
     def _local_counts(self) -> bool:
+        """Whether settings.local.json approves although the folder is not trusted (measured)."""
         configuration = self._configuration
         request = configuration.request
-        if request.client.home_local_approves:
-            return configuration.cwd == str(request.home.resolve())
-        return configuration.local_settings_untracked
+        if request.client.home_local_approves and configuration.cwd == str(request.home.resolve()):
+            return True
+        if not configuration.untracked:
+            return False
+        return request.client.untracked_local_approves or any(
+            map(self._trusts, configuration.folders)
+        )
+
+    def _trusts(self, folder: str) -> bool:
+        """Whether a folder's trust flag is something that JavaScript takes for true."""
+        state = project_state(self._home, folder)
+        return bool(state.value.get("hasTrustDialogAccepted")) or isinstance(
+            state.value.get("hasTrustDialogAccepted"), list | dict
+        )
 
 
 def _settings(file: Read, reading: Reading, *, managed: bool = False) -> Settings | None:

@@ -24,8 +24,8 @@ _ATTEMPTS = 3
 def read_configuration(request: Request) -> Configuration:
     """Read every file that the client would read for this launch directory."""
     cwd = os.path.realpath(request.project)
-    root = repository_root(cwd, request.client)
-    key = root or cwd
+    folders = _repository_folders(cwd)
+    key = repository_key(cwd, folders, request.client)
     config = config_directory(request)
     dot_claude = os.path.join(cwd, ".claude")
     local = [os.path.join(dot_claude, "settings.local.json")]
@@ -46,7 +46,8 @@ def read_configuration(request: Request) -> Configuration:
         user_settings=read(os.path.join(config, "settings.json")),
         project_settings=read(os.path.join(dot_claude, "settings.json")),
         local_settings=tuple(filter(None, map(read, local))),
-        local_settings_untracked=_untracked(request, cwd, local[0]),
+        untracked=frozenset(p for p in local if folders and _untracked(request, cwd, p)),
+        folders=folders,
         flag_settings=_read_flag(request, request.session.settings),
         managed_settings=_read_managed_settings(request.managed),
         managed_servers=_read_mcp_json(os.path.join(request.managed, "managed-mcp.json")),
@@ -73,21 +74,29 @@ def walk_up(cwd: str) -> list[str]:
     return paths[::-1]
 
 
-def repository_root(cwd: str, client: Client) -> str | None:
-    """Find the main repository's root as the client does, without asking git (fact 8).
+def repository_key(cwd: str, folders: tuple[str, ...], client: Client) -> str:
+    """The key in ``projects``: the main repository's root, else the launch directory (fact 8).
 
-    The nearest ancestor counts whose ``.git`` is a file or a directory; where that is the file of
-    a linked worktree, the main repository's root counts (a bare repository's own directory).
+    Where the root's ``.git`` is the file of a linked worktree, the main repository's root counts
+    (a bare repository's own directory).  Git is not asked.
     """
-    directory = cwd
+    if not folders:
+        return cwd
+    root = folders[-1]
+    return _main_repository(root, os.path.join(root, ".git"), client) or root
+
+
+def _repository_folders(cwd: str) -> tuple[str, ...]:
+    """The launch directory and its parents up to the one whose ``.git`` is a file or directory."""
+    folders = [cwd]
     while True:
-        marker = os.path.join(directory, ".git")
+        marker = os.path.join(folders[-1], ".git")
         if os.path.isdir(marker) or os.path.isfile(marker):
-            return _main_repository(directory, marker, client) or directory
-        parent = os.path.dirname(directory)
-        if parent == directory:
-            return None
-        directory = parent
+            return tuple(folders)
+        parent = os.path.dirname(folders[-1])
+        if parent == folders[-1]:
+            return ()
+        folders.append(parent)
 
 
 def _main_repository(root: str, marker: str, client: Client) -> str | None:
@@ -211,14 +220,14 @@ def _file_type(mode: int) -> str:
 
 
 def _untracked(request: Request, cwd: str, path: str) -> bool:
-    """Whether git says that it does not track the local settings (fact 16).
+    """Whether git says that it does not track a local settings file (fact 16).
 
-    Only 2.1.197 asks, so only then do we.  The repository may be hostile, so nothing that its
-    configuration could start is left on.
+    The repository may be hostile, so nothing that its configuration could start is left on.
     """
-    if not request.client.untracked_local_approves or not os.path.exists(path):
+    asked_anyway = request.client.untracked_local_approves  # for what the client migrates there
+    if not (asked_anyway or os.path.exists(path)):
         return False
-    import subprocess  # noqa: PLC0415  only for 2.1.197
+    import subprocess  # noqa: PLC0415  in repositories only
 
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
     command += ["-C", cwd, "ls-files", "--error-unmatch", "--", path]
