@@ -46,7 +46,7 @@ bench: setup
 
 # The real clients against mcpconf: generated configurations, needs npm.
 parity: setup
-	$(BIN)/python tests/parity/install_clients.py
+	$(BIN)/python -m tests.parity.install_clients
 	$(BIN)/python -m pytest tests/parity $(ARGS)
 
 clean:

@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--format", default="text", choices=("text", "json"))
     options = parser.parse_args()
     if not Path(options.claude).exists():
-        sys.stderr.write("no Claude Code: run tests/parity/install_clients.py\n")
+        sys.stderr.write("no Claude Code: run `make parity` first\n")
         return 2
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)

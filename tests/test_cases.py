@@ -26,7 +26,10 @@ from mcpconf.explain import explain
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import find_target
-from mcpconf.readers.world import Request, read_configuration
+from mcpconf.readers.inputs import Request
+from mcpconf.readers.world import read_configuration
+from mcpconf.report import plans
+from mcpconf.survey import kinds, survey
 
 CASES = Path(__file__).with_name("cases")
 
@@ -75,7 +78,7 @@ def _texts(request: Request, questions: list[str]) -> Iterator[tuple[str, str]]:
 def _printed(answer: Any) -> str:
     out = io.StringIO()
     with redirect_stdout(out), redirect_stderr(io.StringIO()):
-        report.explanation(answer)
+        plans.explanation(answer)
     return out.getvalue()
 
 

@@ -30,6 +30,12 @@ def classify(server: Server, facts: Facts) -> Classified:
     return _remote(server, server.transport, facts)
 
 
+def endpoint(server: Server) -> Remote | None:
+    """What a server connects to in the end; its ``probe_key`` is the key of a probe's answer."""
+    transport = server.transport
+    return transport if isinstance(transport, Remote) else _wrapped(transport)
+
+
 def _remote(server: Server, remote: Remote, facts: Facts) -> Classified:
     kind, because = _kind(server, remote, facts)
     return Classified(server, kind, because, remote)

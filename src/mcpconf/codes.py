@@ -323,6 +323,11 @@ RULES: dict[str, Rule] = {
         "mcpconf.toml names a server that does not exist",
         "No server of that name was found, so the lines have no effect.",
     ),
+    "MC086": Rule(
+        _W,
+        "mcpconf.toml names a stack that does not exist",
+        "Stacks are the files in `whitelist/stacks`. An unknown name opens nothing.",
+    ),
     # --- 100-109: facts and probes ------------------------------------------------------------
     "MC100": Rule(
         _N,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mcpconf.model import Json, ServerId
 
@@ -54,13 +54,15 @@ class Ref(NamedTuple):
     """Where a secret is written.
 
     ``variables`` maps the names in its text to where they come from: None is the environment.
-    ``passes`` is how often the client expands the text (headers: 2).
+    ``passes`` is how often the client expands the text (headers: 2).  ``after`` is what stands
+    before the value and is no part of it (``Authorization:`` in an argument of mcp-remote).
     """
 
     file: str
     pointer: str
     passes: int = 1
     variables: Mapping[str, tuple[str, str] | None] = {}
+    after: str = ""
 
 
 class Route(NamedTuple):
@@ -161,6 +163,7 @@ def _ref_json(ref: Ref | None) -> Json:
         "file": ref.file,
         "pointer": ref.pointer,
         "passes": ref.passes,
+        "after": ref.after,
         "variables": {
             name: None if place is None else {"file": place[0], "pointer": place[1]}
             for name, place in ref.variables.items()
@@ -169,6 +172,8 @@ def _ref_json(ref: Ref | None) -> Json:
 
 
 # --- reading ----------------------------------------------------------------------------------
+
+_T = TypeVar("_T")
 
 
 def load_egress(text: str) -> Egress:
@@ -182,21 +187,14 @@ def load_egress(text: str) -> Egress:
     try:
         gateway = document["gateway"]
         return Egress(
-            rows=tuple(
-                EgressRow(
-                    row["host"],
-                    row["port"],
-                    row["form"],
-                    tuple(row["servers"]),
-                    tuple(Because(b["layer"], b["text"]) for b in row["because"]),
-                )
-                for row in document["rows"]
-            ),
-            gateway=GatewayAddress(gateway["host"], gateway["port"]) if gateway else None,
-            mode=document["mode"],
+            rows=tuple(_row(_is(dict, row)) for row in _is(list, document["rows"])),
+            gateway=None
+            if gateway is None
+            else GatewayAddress(_is(str, gateway["host"]), _is(int, gateway["port"])),
+            mode=_is(str, document["mode"]),
         )
     except (KeyError, TypeError) as error:
-        raise ContractError(f"egress.json lacks {error}") from None
+        raise ContractError(f"egress.json has another shape: {error}") from None
 
 
 def load_routes(text: str) -> Routes:
@@ -209,56 +207,74 @@ def load_routes(text: str) -> Routes:
     document = _document(text)
     try:
         return Routes(
-            document["project"], document["client"], tuple(map(_route, document["routes"]))
+            _is(str, document["project"]),
+            _is(str, document["client"]),
+            tuple(_route(_is(dict, route)) for route in _is(list, document["routes"])),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ContractError(f"routes.json lacks {error}") from None
+    except (KeyError, TypeError) as error:
+        raise ContractError(f"routes.json has another shape: {error}") from None
 
 
-def _route(raw: dict[str, Json]) -> Route:
-    headers = raw["headers"]
-    because = raw["because"]
-    entry = _ref(raw["entry"])
-    assert isinstance(headers, dict)
-    assert isinstance(because, list)
-    assert entry is not None
-    return Route(
-        server=ServerId(str(raw["server"])),
-        name=str(raw["name"]),
-        kind=str(raw["kind"]),
-        transport=str(raw["transport"]),
-        digest=str(raw["digest"]),
-        entry=entry,
-        url=None if raw["url"] is None else str(raw["url"]),
-        url_ref=_ref(raw["url_ref"]),
-        headers={name: ref for name, value in headers.items() if (ref := _ref(value))},
-        headers_helper=_ref(raw["headers_helper"]),
-        because=tuple(map(str, because)),
+def _is(kind: type[_T], value: object) -> _T:
+    """Return the value if it is of that kind.  The error never shows the value."""
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise TypeError(f"not a {kind.__name__}")
+
+
+def _row(raw: dict[str, Any]) -> EgressRow:
+    return EgressRow(
+        _is(str, raw["host"]),
+        _is(int, raw["port"]),
+        _is(str, raw["form"]),
+        tuple(ServerId(_is(str, s)) for s in _is(list, raw["servers"])),
+        tuple(
+            Because(_is(str, _is(dict, b)["layer"]), _is(str, b["text"]))
+            for b in _is(list, raw["because"])
+        ),
     )
 
 
-def _ref(raw: Json) -> Ref | None:
-    if not isinstance(raw, dict):
-        return None
-    variables = raw["variables"]
-    passes = raw["passes"]
-    assert isinstance(variables, dict)
-    assert isinstance(passes, int)
+def _route(raw: dict[str, Any]) -> Route:
+    headers = _is(dict, raw["headers"])
+    return Route(
+        server=ServerId(_is(str, raw["server"])),
+        name=_is(str, raw["name"]),
+        kind=_is(str, raw["kind"]),
+        transport=_is(str, raw["transport"]),
+        digest=_is(str, raw["digest"]),
+        entry=_ref(_is(dict, raw["entry"])),
+        url=None if raw["url"] is None else _is(str, raw["url"]),
+        url_ref=_maybe_ref(raw["url_ref"]),
+        headers={name: _ref(_is(dict, ref)) for name, ref in headers.items()},
+        headers_helper=_maybe_ref(raw["headers_helper"]),
+        because=tuple(_is(str, b) for b in _is(list, raw["because"])),
+    )
+
+
+def _maybe_ref(raw: object) -> Ref | None:
+    return None if raw is None else _ref(_is(dict, raw))
+
+
+def _ref(raw: dict[str, Any]) -> Ref:
     return Ref(
-        str(raw["file"]),
-        str(raw["pointer"]),
-        passes,
+        _is(str, raw["file"]),
+        _is(str, raw["pointer"]),
+        _is(int, raw["passes"]),
         {
-            name: (str(place["file"]), str(place["pointer"])) if isinstance(place, dict) else None
-            for name, place in variables.items()
+            name: None
+            if place is None
+            else (_is(str, _is(dict, place)["file"]), _is(str, place["pointer"]))
+            for name, place in _is(dict, raw["variables"]).items()
         },
+        _is(str, raw["after"]),
     )
 
 
 def _document(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ContractError(f"it is not JSON: {error.__class__.__name__}") from None
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise ContractError(f"it is not of version {VERSION}")

@@ -23,6 +23,7 @@ from mcpconf.plan.egress import covers
 from mcpconf.plan.process import shell_word
 from mcpconf.plan.terms import Planned
 from mcpconf.reasons import REASONS
+from mcpconf.secret import mask_entry
 from mcpconf.urls import Url, parse_url
 
 _NEAR = 0.6
@@ -125,7 +126,7 @@ def _planned(planned: Planned, compiled: Compilation) -> Iterator[Line]:
     if planned.entry is None:
         yield Line("container", f"nothing: {planned.because[0].text}")
         return
-    yield Line("container", json.dumps(planned.entry))
+    yield Line("container", json.dumps(mask_entry(planned.entry)))
     for reason in planned.because:
         yield Line("because", reason.text, reason.origin)
     for row in compiled.plan.egress.rows:

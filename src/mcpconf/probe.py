@@ -24,14 +24,14 @@ from threading import Thread
 
 import httpx
 
-from mcpconf.classify import classify
+from mcpconf.classify import endpoint
 from mcpconf.conversation import HEADERS, MOST_BYTES, Conversation, TooLongError, Verdict
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding
 from mcpconf.locality import local_reason
 from mcpconf.model import Remote, Server, Stdio
 from mcpconf.names import Problem, quote
-from mcpconf.readers.facts import FACTS_VERSION, Facts, Probe, probe_key
+from mcpconf.readers.facts import FACTS_VERSION, Probe, probe_key
 from mcpconf.secret import url_has_secret
 from mcpconf.urls import parse_url
 
@@ -84,11 +84,6 @@ def probe(  # noqa: PLR0913  each is a choice of the caller's
 
     with asyncio.Runner(loop_factory=_loop) as runner:
         return runner.run(everyone())
-
-
-def endpoint(server: Server) -> Remote | None:
-    """What a server connects to in the end; its ``probe_key`` is the key of the answer."""
-    return classify(server, Facts()).remote
 
 
 def findings(servers: Sequence[Server], found: Mapping[str, Probe]) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 
-from mcpconf.model import Remote, Server, Stdio, Text
+from mcpconf.model import Json, Remote, Server, Stdio, Text
 
 MASK = "***"
 
@@ -33,6 +33,8 @@ _COMMON_VARIABLES = frozenset(
     "HOME USER LOGNAME PWD PATH TMPDIR TEMP TMP SHELL LANG LANGUAGE TERM HOSTNAME EDITOR "
     "CLAUDE_PROJECT_DIR CLAUDE_PLUGIN_ROOT WORKSPACE WORKSPACE_DIR PROJECT_DIR PROJECT_ROOT".split()
 )
+_HEADER_FLAGS = frozenset({"-H", "--header", "--headers", "-u", "--user"})
+_VARIABLE_FLAGS = frozenset({"-e", "--env"})
 _SHORT_NUMBER = 6
 
 
@@ -46,6 +48,8 @@ def _pattern(which: str) -> re.Pattern[str]:
             r"ASIA|AIza|ya29|eyJ|hf|npm|pypi|dop|shpat|sq0|figd|secret|key|tok|whsec|dckr|tvly|fc|"
             r"ctx7sk|pplx|phx|phc|sbp|vercel|nfp|gsk|xai|r8|lsv2|BSA)[-_.A-Za-z0-9]*",
             "uuid": r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",
+            # what WHATWG takes for the start of a URL: any slashes behind the web's own schemes
+            "scheme": r"\s*(?:(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2}):[/\\]*|[A-Za-z][A-Za-z0-9+.-]*://)",
             "url": r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'<>]+",
             "plain-url": r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.\[\]:_-]+(?:/[^?#@\s]*)?",
             "host": r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,80}\.[A-Za-z]{2,20})?(?::\d{1,5})?",
@@ -99,9 +103,18 @@ def harmless(name: str, value: str) -> bool:
     return False
 
 
-def secret_variable(name: str) -> bool:
-    """Tell whether the value of ``${name}`` is to be hidden wherever it turns up."""
-    return name not in _COMMON_VARIABLES and secret_name(name)
+def hides(name: str, value: str, *, written: bool = False) -> bool:
+    """Tell whether the value of ``${name}`` is hidden wherever it turns up.
+
+    ``written`` is for a default, which stands in the file for everybody to see: it is hidden only
+    where the name or its look says that it is a credential.
+    """
+    if name in _COMMON_VARIABLES:
+        return False
+    if secret_name(name) or random_looking(value):
+        return True
+    is_path = value.startswith(("/", "./", "../", "~/"))
+    return not (written or is_path or harmless(name, value))
 
 
 def tainted(headers: Mapping[str, Text], env: Mapping[str, Text]) -> frozenset[str]:
@@ -122,19 +135,30 @@ def shown_url(url: Text) -> str:
 
 
 def mask_url(url: str) -> str:
-    """Mask whatever in a URL could be a key.  A text that is no URL is masked like an argument."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
+    """Mask whatever in a URL could be a key.  A text that is no URL is masked like an argument.
+
+    It is split as the client's parser splits (``https:host`` is a URL to it), and a password that
+    was not percent-encoded is hidden with all that it drags along.
+    """
+    found = _pattern("scheme").match(url)
+    if not found and url.lower().startswith("localhost:"):
+        return mask_url(f"x://{url}")[4:]  # the client connects to it without a scheme (fact 31)
+    if not found:
         return _mask_random(url)
+    start, rest = found.group(), url[found.end() :]
+    cut = min((i for i in map(rest.find, "/?#\\") if i >= 0), default=len(rest))
+    behind_colon = rest[:cut].rpartition("]")[2].partition(":")[2]
+    if "@" in rest[cut:] and behind_colon and not behind_colon.isdigit():
+        return f"{start}{MASK}@{mask_url('x://' + rest.rpartition('@')[2])[4:]}"
     rest, _, fragment = rest.partition("#")
     rest, question, query = rest.partition("?")
-    authority, slash, path = rest.partition("/")
+    authority, slash, path = rest[:cut], rest[cut : cut + 1], rest[cut + 1 :]
     user, at, host = authority.rpartition("@")
     masked_user = MASK if user or at else ""
     path = "/".join(MASK if random_looking(p) else p for p in path.split("/"))
     query = "&".join(map(_mask_pair, query.split("&"))) if question else ""
     return (
-        f"{scheme}://{masked_user}{at}{host}{slash}{path}{question}{query}"
+        f"{start}{masked_user}{at}{host}{slash}{path}{question}{query}"
         f"{'#' + MASK if fragment else ''}"
     )
 
@@ -163,19 +187,26 @@ def mask_args(args: list[str]) -> list[tuple[str, bool]]:
     ``API_KEY=X``, ``--header "Authorization: X"``), in URLs, and where it looks random.
     """
     result: list[tuple[str, bool]] = []
-    after_secret_flag = False
+    flag = ""
     for arg in args:
-        if only_references(arg):
-            masked = arg
-        elif after_secret_flag and not arg.startswith("--"):
-            masked = MASK
-        else:
-            masked = _mask_arg(arg)
+        masked = arg if only_references(arg) else _mask_after(flag, arg)
         result.append((masked, masked != arg))
-        after_secret_flag = (
-            arg.startswith("-") and "=" not in arg and (secret_name(arg) or _header_flag(arg))
-        )
+        flag = arg if arg.startswith("-") and "=" not in arg else ""
     return result
+
+
+def _mask_after(flag: str, arg: str) -> str:
+    """Mask an argument that follows ``flag`` ("" if it follows none)."""
+    if flag in _HEADER_FLAGS or flag in _VARIABLE_FLAGS:
+        sign = ":" if flag in _HEADER_FLAGS else "="
+        name, found, value = arg.partition(sign)
+        if not found:
+            return _mask_arg(arg)
+        plain = flag in _VARIABLE_FLAGS and harmless(name, value)
+        return arg if plain or only_references(value) else f"{name}{sign}{MASK}"
+    if flag and secret_name(flag) and not arg.startswith("--"):
+        return MASK
+    return _mask_arg(arg)
 
 
 def only_references(text: str) -> bool:
@@ -187,11 +218,9 @@ def only_references(text: str) -> bool:
     return words <= {"bearer", "basic", "token", "authorization", "x", "api", "key"}
 
 
-def _header_flag(arg: str) -> bool:
-    return arg in ("-H", "--header", "--headers", "-u", "--user", "-e", "--env")
-
-
 def _mask_arg(arg: str) -> str:
+    if _pattern("scheme").match(arg) or arg.lower().startswith("localhost:"):
+        return mask_url(arg)
     if "://" in arg:
         return _pattern("url").sub(lambda found: mask_url(found.group()), arg)
     assignment = _pattern("assignment").fullmatch(arg)
@@ -204,6 +233,29 @@ def _mask_arg(arg: str) -> str:
 
 def _mask_random(text: str) -> str:
     return MASK if random_looking(text) else text
+
+
+def mask_entry(entry: Mapping[str, Json]) -> dict[str, Json]:
+    """A container's entry for people: the secrets that a policy lets in are masked."""
+    masked: dict[str, Json] = dict(entry)
+    args, env, headers, url = (entry.get(k) for k in ("args", "env", "headers", "url"))
+    if isinstance(args, list):
+        masked["args"] = [shown for shown, _ in mask_args([str(a) for a in args])]
+    if isinstance(env, dict):
+        masked["env"] = {
+            k: v if harmless(k, str(v)) or only_references(_plain(str(v))) else MASK
+            for k, v in env.items()
+        }
+    if isinstance(headers, dict):
+        masked["headers"] = dict.fromkeys(headers, MASK)
+    if isinstance(url, str):
+        masked["url"] = mask_url(url)
+    return masked
+
+
+def _plain(text: str) -> str:
+    """``${NAME:-}`` without its empty default."""
+    return text.replace(":-}", "}")
 
 
 def shown(server: Server, *, reveal: bool = False) -> dict[str, object]:

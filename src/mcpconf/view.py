@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mcpconf.classify import endpoint
 from mcpconf.compiler import Compilation
 from mcpconf.findings import Finding
-from mcpconf.model import Classified, Json, Remote, Resolved, Server
+from mcpconf.model import Classified, Json, Resolved, Server
 from mcpconf.origin import Origin
 from mcpconf.plan.terms import Planned
 from mcpconf.readers.facts import Probe, probe_key
-from mcpconf.secret import shown
+from mcpconf.secret import mask_entry, shown
 from mcpconf.survey import Survey
 
 if TYPE_CHECKING:  # what `list` does not need is not loaded for it
@@ -125,7 +126,7 @@ def _planned_json(planned: Planned) -> dict[str, object]:
         "name": server.name,
         "id": server.id,
         "kind": planned.classified.kind.value,
-        "entry": planned.entry,
+        "entry": None if planned.entry is None else mask_entry(planned.entry),
         "because": [{"rule": r.rule, "text": r.text} for r in planned.because],
         "route": None
         if route is None
@@ -159,7 +160,7 @@ def probes_json(
     answers = {
         s.name: probe._asdict()
         for s in servers
-        if isinstance(s.transport, Remote) and (probe := found.get(probe_key(s.transport)))
+        if (remote := endpoint(s)) and (probe := found.get(probe_key(remote)))
     }
     return {
         "version": VERSION,

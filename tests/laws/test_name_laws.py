@@ -15,7 +15,7 @@ from mcpconf.report import rendered
 from .worlds import ANY_NAME, compiled
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-DIGEST = re.compile(r"-[0-9a-f]{8}\Z")
+DIGEST = re.compile(r"-[0-9a-f]{8,16}\Z")
 # Entries that need a route each, so that an id is used.
 KEYED = {"type": "http", "url": "https://a.example.com/mcp", "headers": {"X-Key": "${K}"}}
 # Two names with one slug whose digests begin alike, found in a second by trying.

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from mcpconf import report, view
 from mcpconf.clients import CLIENTS
-from mcpconf.survey import kinds
+
 from mcpconf.explain import explain
 from mcpconf.model import Server
 from mcpconf.origin import Source
 from mcpconf.readers.places import find_places
 from mcpconf.readers.target import find_target
+from mcpconf.report import plans
+from mcpconf.survey import kinds
 
 from .planted import House, houses, leaks
 from .worlds import HOME, PROJECT, around, compiled, configuration
@@ -47,15 +49,15 @@ def everything(whole: Any) -> Iterator[tuple[str, str]]:
     found = kinds(whole.survey, around().facts)
     yield "list", said(report.survey, whole.survey, found)
     yield "list json", json.dumps(view.survey_json(whole.survey, found), ensure_ascii=False)
-    yield "plan", said(report.plan, whole, TARGET, ())
+    yield "plan", said(plans.plan, whole, TARGET, ())
     yield "plan json", json.dumps(view.plan_json(whole, (), whole.findings), ensure_ascii=False)
     yield "findings", said(report.findings, whole.findings)
     for resolved in whole.survey.resolved:
         answer = explain(resolved.server.name, whole, found)
-        yield "explain", said(report.explanation, answer)
+        yield "explain", said(plans.explanation, answer)
         yield "explain json", json.dumps(view.explanation_json(answer), ensure_ascii=False)
         if isinstance(resolved.server, Server):
-            yield "trust", said(report.trusted, resolved.server)
+            yield "trust", said(plans.trusted, resolved.server)
     for value in (whole, whole.survey, whole.survey.declared, whole.survey.configuration):
         yield f"repr of {type(value).__name__}", repr(value)
     yield "repr of findings", repr([repr(f) for f in whole.findings])
@@ -204,7 +206,8 @@ def test_lists_of_policy_are_hidden_in_a_repr():
 
 
 def test_options_that_hold_json_are_hidden_in_a_repr():
-    request = configuration({}).request
     inline = '{"mcpServers": {"x": {"command": "x", "env": {"K": "zqjenv"}}}}'
-    session = request.session.__class__(mcp_config=(inline,), settings='{"env": {"K": "zqj"}}')
-    assert leaks(repr(session)) == []
+    plain = configuration({})
+    session = plain.request.session._replace(mcp_config=(inline,), settings='{"env": {"K": "zqj"}}')
+    told = repr(plain._replace(request=plain.request._replace(session=session)))
+    assert leaks(told) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,12 @@ from mcpconf.compiler import Compilation, compile_project
 from mcpconf.survey import Survey, survey
 from mcpconf.origin import Source
 from mcpconf.readers.places import find_places
-from mcpconf.readers.surroundings import Surroundings, look_around
+from mcpconf.readers.around import Surroundings
+from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import find_target
-from mcpconf.readers.world import Configuration, Request, read_configuration
+from mcpconf.readers.inputs import Configuration, Request
+from mcpconf.readers.world import read_configuration
+from mcpconf.survey import Survey, survey
 
 HOME, PROJECT = "/nowhere/home", "/nowhere/project"
 
@@ -28,7 +30,7 @@ ANY_NAME = st.one_of(
     st.text(st.characters(exclude_categories=()), max_size=60),
     st.sampled_from(
         ['x" -j ACCEPT\n-A OUTPUT', "\x1b[2J", "../../etc/passwd", "", " ", "-", "--", "a" * 10_000,
-         "\u202egnp", "$(id)", "`id`", "con", "CON", "a-00000000", "server", "\ud800", "x\x00y"]
+         "\u202egnp", "$(id)", "`id`", "con", "CON", "a-00000000", "a-0000000000000000", "server", "\ud800", "x\x00y"]
     ),
 )  # fmt: skip
 HOSTS = st.sampled_from(["a.example.com", "b.example.com", "localhost:99", "10.0.0.1", "c.example"])
@@ -76,9 +78,8 @@ def configuration(
     document = {"mcpServers": files.get("user", {}), "projects": {PROJECT: state}}
     project, managed = files.get("project"), files.get("managed")
     empty = _nothing_there()
-    request = replace(empty.request, environ=environ or {"K": "hunter2"}, client=CLIENTS[client])
-    return replace(
-        empty,
+    request = empty.request._replace(environ=environ or {"K": "hunter2"}, client=CLIENTS[client])
+    return empty._replace(
         request=request,
         global_file=_source(f"{HOME}/.claude.json", document),
         project_files=()

@@ -23,7 +23,7 @@ from .loopback import Model, Remote, Server, closed_port, listening
 from .world import Addresses, World, own_args
 
 VERSIONS = ("2.1.328", "2.1.197")
-CLIENTS = Path(__file__).with_name(".clients")
+CLIENTS = Path(__file__).parents[2] / ".clients"
 STATUS = {
     "✔ Connected": "connected",
     "! Connected": "connected",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -428,6 +429,20 @@ def test_a_lock_that_is_held_is_waited_for_and_not_for_ever(file, monkeypatch) -
     assert text_of(file) == FULL
     lock.touch()  # left by a process that was killed: it locks nobody out
     assert allow(file, "a.example.com", why="x", project=None).changed
+
+
+def test_a_lock_that_its_holder_took_away_locks_nothing(file, monkeypatch) -> None:
+    lock, taken, genuine = file.with_name(".mcpconf.toml.lock"), [], fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not taken:
+            lock.unlink()  # its holder is done between our opening and our locking
+        taken.append(descriptor)
+        genuine(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert allow(file, "a.example.com", why="x", project=None).changed
+    assert len(taken) == 2
 
 
 def test_twenty_processes_lose_nothing(file) -> None:

@@ -373,8 +373,8 @@ def test_a_lookup_that_hangs_holds_nobody_up(monkeypatch) -> None:
     done, genuine = threading.Event(), socket.getaddrinfo
 
     def lookup(host, *args, **more) -> list:
-        if host in ("127.0.0.1", b"127.0.0.1"):
-            return genuine(host, *args, **more)
+        if host in ("prompt.example.com", b"prompt.example.com"):
+            return genuine("127.0.0.1", *args, **more)
         done.wait(10)
         raise socket.gaierror(socket.EAI_NONAME, "")
 
@@ -382,7 +382,8 @@ def test_a_lookup_that_hangs_holds_nobody_up(monkeypatch) -> None:
     hanging = [remote(f"http://h{n}.example.com/mcp") for n in range(40)]
     with loopback(any=http(200, rpc())) as server:
         start = time.monotonic()
-        found = ask(*hanging, remote(f"{server.url}/mcp"), timeout=0.3, limit=50)
+        prompt = remote(f"http://prompt.example.com:{server.port}/mcp")
+        found = ask(*hanging, prompt, timeout=0.3, limit=50)
         assert time.monotonic() - start < 3
     done.set()
     assert sorted(p.answer for p in found.values()) == ["none"] * 40 + ["open"]

@@ -8,7 +8,7 @@ import typer
 
 from mcpconf.cli import options as o
 from mcpconf.errors import Usage
-from mcpconf.model import Resolved, Server, State
+from mcpconf.model import Resolved, Server, State, Stdio
 from mcpconf.names import quote
 from mcpconf.survey import survey
 
@@ -59,6 +59,11 @@ def trust(
         done = edit.untrust(places.policy, name, configuration.key)
     else:
         server = _find(name, survey(configuration).resolved)
+        if not isinstance(server.transport, Stdio):
+            raise Usage(
+                f"{quote(name)} is a remote server: nothing of it would run on the host",
+                help="`mcpconf explain` says how it is reached",
+            )
         done = edit.trust(places.policy, name, configuration.key, server.digest)
         plans.trusted(server)
     plans.edited(done.summary, str(done.path), changed=done.changed)

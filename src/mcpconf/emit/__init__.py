@@ -6,6 +6,7 @@ mounted there read-only; what only the host reads stays in the project's state d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -19,11 +20,15 @@ class Reader(Enum):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file to be written: its plain name, its text (UTF-8, ends in a line feed), its reader."""
+    """One file to be written: its plain name, its text (UTF-8, ends in a line feed), its reader.
+
+    ``shown`` turns such a text into what people may see of it, for diffs.
+    """
 
     name: str
     text: str = field(repr=False)
     reader: Reader
+    shown: Callable[[str], str] = field(default=str, repr=False, compare=False)
 
     @property
     def mode(self) -> int:

@@ -44,6 +44,7 @@ def plan(servers: Sequence[Classified], terms: Terms, layers: Layers) -> Plan:
             *(f for p in planned for f in p.findings),
             *findings,
             *_unknown_names(terms.policy, planned),
+            *_unknown_stacks(layers),
         ),
     )
 
@@ -83,6 +84,20 @@ def _lower(classified: Classified, terms: Terms) -> Planned:
         )
         return nothing(classified, "mcpconf.toml switches it off", finding)
     return LOWER[classified.kind](classified, terms)
+
+
+def _unknown_stacks(layers: Layers) -> list[Finding]:
+    from difflib import get_close_matches  # noqa: PLC0415  only when something is wrong
+
+    known = layers.shipped.stacks
+    named = (*(layers.policy.stacks or ()), *(layers.policy.kept_stacks or ()))
+    findings = []
+    for name in dict.fromkeys(n for n in named if n not in known):
+        near = get_close_matches(name, known, 1)
+        way = f"did you mean {quote(near[0])}?" if near else f"known: {', '.join(sorted(known))}"
+        text = f"mcpconf.toml names a stack that does not exist: {quote(name)}"
+        findings.append(Finding("MC086", text, help=(way,)))
+    return findings
 
 
 def _unknown_names(policy: Policy, planned: Sequence[Planned]) -> list[Finding]:

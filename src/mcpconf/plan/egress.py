@@ -61,8 +61,15 @@ def _row(place: tuple[str, int], wishes: list[_Wish]) -> EgressRow:
         port=place[1],
         form=wishes[0].destination.form,
         servers=tuple(sorted(servers)),
-        because=tuple(dict.fromkeys(w.because for w in wishes)),
+        because=tuple(sorted({w.because for w in wishes}, key=_by_layer)),
     )
+
+
+def _by_layer(because: Because) -> tuple[int, str]:
+    """The general layers first, servers last; within a layer by the words."""
+    order = [layer.value for layer in Layer]
+    known = because.layer in order
+    return order.index(because.layer) if known else len(order), because.text
 
 
 def _wishes(row: Row, text: str) -> Iterator[_Wish]:

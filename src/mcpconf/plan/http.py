@@ -39,7 +39,8 @@ def lower(classified: Classified, terms: Terms) -> Planned:
     warnings = tuple(committed_secrets(classified, remote))
     policy = terms.policy.of(classified.server.name)
     if has_secret(remote):
-        if policy.secrets == "container" and policy.route == "direct":
+        lets_in = policy.secrets == "container" and policy.route == "direct"
+        if lets_in and remote.headers_helper is None and remote.type == "http":
             return _with_secrets(classified, remote, warnings)
         text = "the gateway adds the secret, which stays on the host"
         return behind_gateway(classified, terms, (Reason("route.secret", text),), warnings)

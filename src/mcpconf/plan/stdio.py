@@ -14,6 +14,7 @@ from mcpconf.commands import Invocation, understand
 from mcpconf.findings import Finding
 from mcpconf.model import Classified, Json, Reason, Stdio, Text
 from mcpconf.names import quote
+from mcpconf.origin import Origin
 from mcpconf.plan.process import Case, inside, needs, remarks, shell_word
 from mcpconf.plan.terms import Planned, Site, Terms, behind_gateway, nothing
 from mcpconf.secret import harmless, mask_args, random_looking, secret_name
@@ -78,15 +79,12 @@ def _on_host(case: Case, why: str) -> Planned:
     if _is_trusted(case):
         reason = Reason("route.host-only", "it runs on the host, because you trusted it")
         return behind_gateway(case.classified, case.terms, (reason,))
-    at = case.server.origin.at("command")
     lapsed = any(t.name == case.server.name for t in case.terms.policy.trust)
-    code, head = (
-        ("MC065", "trust has lapsed") if lapsed else ("MC060", "it can only run on the host")
-    )
+    head = "the entry has changed since you trusted it" if lapsed else "it can only run on the host"
     finding = Finding(
-        code,
-        f"{case.name} is left out: {head}, and you have not trusted it",
-        at,
+        "MC065" if lapsed else "MC060",
+        f"{case.name} is left out: {head}" + ("" if lapsed else ", and you have not trusted it"),
+        case.server.origin.at("command"),
         (why, "through the gateway the container would get a process on your machine"),
         (f"look at the entry, then: mcpconf trust {shell_word(case.server.name)}",),
     )
@@ -101,8 +99,14 @@ def _in_container(case: Case) -> Planned:
     lets_in = case.terms.policy.of(case.server.name).secrets == "container"
     if literal and not lets_in:
         return _secret_argument(case, literal[0])
-    findings = tuple(remarks(case))
-    env, about_env = _env(case, lets_in=lets_in)
+    env, kept, let_in = _env(case, lets_in=lets_in)
+    hidden = [n for a in case.stdio.args for n in a.variables if f"${{{n}}}" in a.safe()]
+    if lets_in:
+        let_in += [f"argument {i + 1}" for i in literal]
+        let_in += hidden
+    else:
+        kept += [n for n in hidden if n not in kept]
+    findings = (*remarks(case), *_about_kept(case, kept), *_about_let_in(case, let_in))
     entry: dict[str, Json] = {
         "type": "stdio",
         "command": _command(case),
@@ -117,7 +121,7 @@ def _in_container(case: Case) -> Planned:
         (because,),
         needs=tuple(needs(case)),
         runners=(case.invocation.runner,) if case.invocation.runner else (),
-        findings=(*findings, *about_env),
+        findings=findings,
     )
 
 
@@ -153,7 +157,8 @@ def _args(case: Case, *, lets_in: bool) -> list[Json]:
     return [*texts[len(texts) - kept :]] if kept else []
 
 
-def _env(case: Case, *, lets_in: bool) -> tuple[dict[str, Json], list[Finding]]:
+def _env(case: Case, *, lets_in: bool) -> tuple[dict[str, Json], list[str], list[str]]:
+    """The entry's variables, and the names of those kept on the host and of those let in."""
     env: dict[str, Json] = {}
     kept: list[str] = []
     let_in: list[str] = []
@@ -170,7 +175,7 @@ def _env(case: Case, *, lets_in: bool) -> tuple[dict[str, Json], list[Finding]]:
             env[name] = _reference(name)
             if value:
                 kept.append(name)
-    return env, [*_about_kept(case, kept), *_about_let_in(case, let_in)]
+    return env, kept, let_in
 
 
 def _may_enter(case: Case, name: str, text: Text) -> bool:
@@ -196,7 +201,7 @@ def _about_kept(case: Case, names: list[str]) -> Iterator[Finding]:
     yield Finding(
         "MC022",
         f"{case.name} runs in the container without {listed}, which stays on the host",
-        case.server.origin.at("env", names[0]),
+        _place(case, names[0]),
         ("its entry refers to the container's own variable, which is empty unless you set it",),
         (
             f"run it on the host instead, with its secrets: mcpconf trust {word}",
@@ -205,12 +210,16 @@ def _about_kept(case: Case, names: list[str]) -> Iterator[Finding]:
     )
 
 
+def _place(case: Case, name: str) -> Origin:
+    return case.server.origin.at(*(("env", name) if name in case.stdio.env else ("args",)))
+
+
 def _about_let_in(case: Case, names: list[str]) -> Iterator[Finding]:
     if names:
         yield Finding(
             "MC024",
             f"{', '.join(map(quote, names))} of {case.name} goes into the container",
-            case.server.origin.at("env", names[0]),
+            _place(case, names[0]),
             ("your mcpconf.toml says so",),
             ('remove `secrets = "container"` there',),
         )

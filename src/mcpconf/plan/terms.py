@@ -153,13 +153,21 @@ def _upstream(
         url=None if secret_url else remote.url.reveal(),
         url_ref=text_ref(remote.url, places, terms) if secret_url else None,
         headers={
-            name: text_ref(text, places, terms, passes=2) for name, text in remote.headers.items()
+            name: _header_ref(name, text, server, terms) for name, text in remote.headers.items()
         },
         headers_helper=text_ref(remote.headers_helper, places, terms)
         if remote.headers_helper
         else None,
         because=tuple(r.text for r in reasons),
     )
+
+
+def _header_ref(name: str, text: Text, server: Server, terms: Terms) -> Ref:
+    """A header's value: its own text, or the part of an argument behind ``NAME:``."""
+    places = text_places(server)
+    if isinstance(server.transport, Remote):
+        return text_ref(text, places, terms, passes=2)
+    return text_ref(text, places, terms)._replace(after=f"{name}:")
 
 
 def text_places(server: Server) -> Mapping[int, Origin]:

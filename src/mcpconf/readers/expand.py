@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mcpconf.model import Text
 from mcpconf.origin import Origin
-from mcpconf.secret import secret_variable
+from mcpconf.secret import hides
 
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _NEXT = _FIRST | frozenset("0123456789")
@@ -95,7 +95,7 @@ def expand(
 ) -> Text:
     """Expand a text once, or twice as the client does with header values (fact 41).
 
-    Variables in ``hidden``, and those whose name says so, stay references in its safe form.
+    Variables in ``hidden``, and those that may be secrets, stay references in its safe form.
     """
     if "${" not in written:
         return Text(written)
@@ -117,9 +117,13 @@ def _value(reference: Reference, variables: Variables) -> str | None:
 
 
 def _visible(reference: Reference, variables: Variables, hidden: Container[str]) -> str | None:
-    if reference.name in hidden or secret_variable(reference.name):
+    value = variables.get(reference.name)
+    shown = value if value is not None else reference.default
+    if shown is None:
+        return None
+    if reference.name in hidden or hides(reference.name, shown, written=value is None):
         return f"${{{reference.name}}}"  # without its default, which may be the secret itself
-    return _value(reference, variables)
+    return shown
 
 
 def _replace(text: str, value: Callable[[Reference], str | None]) -> str:

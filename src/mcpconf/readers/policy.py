@@ -27,6 +27,7 @@ class Policy(NamedTuple):
     """Both files together, decided."""
 
     secrets: str = "host"
+    project_keeps: bool = False  # the project's file wants all secrets on the host
     http: str = "bridge"
     firewall: str = "default"
     stacks: tuple[str, ...] | None = None  # the user's list; None: those that the project shows
@@ -41,7 +42,8 @@ class Policy(NamedTuple):
     def of(self, name: str) -> ServerPolicy:
         """What holds for one server: its own lines, else the general ones."""
         own = self.servers.get(name, ServerPolicy())
-        return ServerPolicy(own.route or "auto", own.secrets or self.secrets)
+        secrets = "host" if self.project_keeps else own.secrets or self.secrets
+        return ServerPolicy(own.route or "auto", secrets)
 
 
 def read_policy(
@@ -62,6 +64,7 @@ def read_policy(
 def _decide(mine: PolicyFile, theirs: PolicyFile, key: str) -> Policy:
     return Policy(
         secrets=_tighter(mine.secrets, theirs.secrets, SECRETS) or "host",
+        project_keeps=theirs.secrets == "host",
         http=mine.http or theirs.http or "bridge",
         firewall="strict" if "strict" in (mine.firewall, theirs.firewall) else "default",
         stacks=mine.stacks,

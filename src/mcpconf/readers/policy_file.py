@@ -93,16 +93,16 @@ class _Reader:
         for key in self._table:
             if key not in _KEYS:
                 self._unknown(key, _KEYS, self._origin.at(key))
-        firewall = self._table.get("firewall", {})
+        firewall = self._firewall()
         return PolicyFile(
             origin=self._origin,
             secrets=self._choice(self._table, "secrets", SECRETS),
             http=self._choice(self._table, "http", HTTP),
-            firewall=self._choice(firewall, "mode", FIREWALL) if firewall else "",
+            firewall=self._choice(firewall, "mode", FIREWALL),
             stacks=self._names("stacks"),
             optional=self._flag("optional"),
             commands=self._names("commands") or (),
-            gateway=self._text("gateway"),
+            gateway=self._gateway(),
             rows=tuple(
                 read_rows(self._table.get("allow", []), self._origin, self._layer, self._findings)
             ),
@@ -122,10 +122,7 @@ class _Reader:
             _broken(f"`{key}` in mcpconf.toml is not {expected}", self._origin.at(key))
         )
 
-    def _choice(self, table: object, key: str, choices: tuple[str, ...]) -> str:
-        if not isinstance(table, dict):
-            self._wrong(key, "in a table")
-            return ""
+    def _choice(self, table: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:
         value = table.get(key, "")
         if value in ("", *choices):
             return str(value)
@@ -148,11 +145,24 @@ class _Reader:
         self._wrong(key, "true or false")
         return None
 
-    def _text(self, key: str) -> str:
-        value = self._table.get(key, "")
-        if isinstance(value, str):
-            return value
-        self._wrong(key, "a text")
+    def _firewall(self) -> Mapping[str, object]:
+        table = self._table.get("firewall", {})
+        if not isinstance(table, dict):
+            self._wrong("firewall", "a table (`[firewall]` with `mode`)")
+            return {}
+        for key in table:
+            if key != "mode":
+                self._unknown(key, ("mode",), self._origin.at("firewall"))
+        return table
+
+    def _gateway(self) -> str:
+        value = self._table.get("gateway", "")
+        host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+        number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0  # noqa: PLR2004
+        plain = bool(host) and all(c.isascii() and (c.isalnum() or c in ".-_[]:") for c in host)
+        if value == "" or (plain and 0 < number < 65536):  # noqa: PLR2004
+            return str(value)
+        self._wrong("gateway", 'an address such as "host.docker.internal:8811"')
         return ""
 
     def _trust(self) -> Iterator[Trust]:

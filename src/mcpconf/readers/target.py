@@ -19,9 +19,8 @@ PROGRAMS = frozenset(
 
 def find_target(cwd: str, key: str, places: Places, out: Path | None = None) -> Target:
     """Look for ``.ddev`` or ``.devcontainer`` in the launch directory and the repository's root."""
-    host = places.of_project(cwd)
     if out is not None:
-        return Target("none", out.absolute(), host, None, PROGRAMS, GATEWAY)
+        return Target("none", out.absolute(), places.of_project(cwd), None, PROGRAMS, GATEWAY)
     for kind, folder, inside in (
         ("ddev", ".ddev", "mcpconf/container"),
         ("devcontainer", ".devcontainer", "mcpconf"),
@@ -29,5 +28,7 @@ def find_target(cwd: str, key: str, places: Places, out: Path | None = None) -> 
         for root in dict.fromkeys((cwd, key)):
             if os.path.isdir(os.path.join(root, folder)):
                 container = Path(root, folder, inside)
+                host = places.of_project(root)  # one container, one state
                 return Target(kind, container, host, Path(root), PROGRAMS, GATEWAY)
+    host = places.of_project(cwd)
     return Target("none", host / "container", host, None, PROGRAMS, GATEWAY)

@@ -113,11 +113,19 @@ def read_rows(raw: object, origin: Origin, layer: Layer, findings: list[Finding]
         yield row
 
 
-_ROW_KEYS = frozenset("host ports why source optional runners project".split())
+_KEYS = frozenset("host ports why".split())
+_SHIPPED_KEYS = _KEYS | {"source", "optional", "runners"}
+_ROW_KEYS: Mapping[Layer, frozenset[str]] = {
+    Layer.BASE: _SHIPPED_KEYS,
+    Layer.REGISTRY: _SHIPPED_KEYS,
+    Layer.STACK: _SHIPPED_KEYS,
+    Layer.USER: _KEYS | {"project"},
+    Layer.PROJECT: _KEYS,
+}
 
 
 def _row(item: Mapping[str, object], at: Origin, layer: Layer) -> Row | Finding:
-    unknown = sorted(set(item) - _ROW_KEYS)
+    unknown = sorted(set(item) - _ROW_KEYS[layer])
     if unknown:
         return _bad(f"unknown key {quote(unknown[0])} in a row", "remove it", at)
     host = item.get("host")

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mcpconf import report
+from mcpconf.classify import endpoint
 from mcpconf.compiler import Compilation
 from mcpconf.explain import Explanation
 from mcpconf.findings import Finding
-from mcpconf.model import Remote, Server
+from mcpconf.model import Server
 from mcpconf.plan.terms import BRIDGE, Planned
 from mcpconf.readers.around import Target
 from mcpconf.readers.facts import Probe, probe_key
@@ -131,7 +132,7 @@ def probes(servers: Sequence[Server], found: Mapping[str, Probe]) -> None:
     rows = [
         (s.name, probe.answer, probe.detail)
         for s in servers
-        if isinstance(s.transport, Remote) and (probe := found.get(probe_key(s.transport)))
+        if (remote := endpoint(s)) and (probe := found.get(probe_key(remote)))
     ]
     if rows:
         report.table(("server", "answer", "detail"), rows)

@@ -164,8 +164,9 @@ def _kind(artifact: Artifact | None, found: Found, recorded: str | None) -> Kind
 
 
 def _unified(name: str, found: bytes | None, artifact: Artifact | None) -> list[str]:
-    before = (found or b"").decode("utf-8", "replace").splitlines()
-    after = (artifact.text if artifact else "").splitlines()
+    shown = artifact.shown if artifact else str
+    before = shown(found.decode("utf-8", "replace")).splitlines() if found else []
+    after = shown(artifact.text).splitlines() if artifact else []
     lines = difflib.unified_diff(before, after, f"{name} (now)", f"{name} (new)", lineterm="")
     return [_harmless(line) for line in lines]
 
