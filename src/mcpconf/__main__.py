@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from typing import NoReturn
 
 from mcpconf.errors import Exit, Failure
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and leave with one of the exit codes of ``errors.Exit``."""
     gc.disable()  # a compile is over in 0.1 s; the collector would take a third of it
+    _leave(run())
+
+
+def run() -> int:
+    """Run the command line; returns the exit code and prints whatever went wrong."""
     try:
         from mcpconf.cli import app  # noqa: PLC0415  a failing import is reported as a bug too
 
         app()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else Exit.DONE
     except Failure as failure:
         from mcpconf import report  # noqa: PLC0415
 
         report.failure(failure)
-        raise SystemExit(failure.exit) from None
+        return failure.exit
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; saying so would fail as well
-        raise SystemExit(Exit.DONE) from None
+        return Exit.DONE  # the reader has gone; saying so would fail as well
     except KeyboardInterrupt:
-        raise SystemExit(Exit.INTERRUPTED) from None
+        return Exit.INTERRUPTED
     except Exception as bug:  # noqa: BLE001  the one place that catches everything
         from mcpconf import report  # noqa: PLC0415
 
         report.bug(bug)
-        raise SystemExit(Exit.BUG) from None
+        return Exit.BUG
+    return Exit.DONE
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave without taking down what the process built: for 6 MB of JSON that takes 9 ms."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # nobody listens any more
+            continue
+    os._exit(code)
 
 
 if __name__ == "__main__":

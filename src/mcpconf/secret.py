@@ -36,6 +36,7 @@ _COMMON_VARIABLES = frozenset(
 _HEADER_FLAGS = frozenset({"-H", "--header", "--headers", "-u", "--user"})
 _VARIABLE_FLAGS = frozenset({"-e", "--env"})
 _SHORT_NUMBER = 6
+_SHORTEST_KEY = 12  # characters; below that nothing looks random enough to tell
 
 
 @cache
@@ -71,9 +72,11 @@ def secret_name(name: str) -> bool:
 
 def random_looking(text: str) -> bool:
     """Tell whether a text looks like a key: a known prefix, a UUID, or long and mixed."""
+    if len(text) < _SHORTEST_KEY:
+        return False
     if _pattern("uuid").search(text):
         return True
-    if len(text) >= 12 and any(c.isdigit() for c in text) and _pattern("prefix").fullmatch(text):  # noqa: PLR2004
+    if any(c.isdigit() for c in text) and _pattern("prefix").fullmatch(text):
         return True
     return any(_random_word(word) for word in re.split(r"[^A-Za-z0-9+=_]+", text))
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mcpconf.classify import endpoint
-from mcpconf.compiler import Compilation
 from mcpconf.findings import Finding
 from mcpconf.model import Classified, Json, Resolved, Server
 from mcpconf.origin import Origin
-from mcpconf.plan.terms import Planned
 from mcpconf.readers.facts import Probe, probe_key
 from mcpconf.secret import mask_entry, shown
 from mcpconf.survey import Survey
 
 if TYPE_CHECKING:  # what `list` does not need is not loaded for it
+    from mcpconf.compiler import Compilation
     from mcpconf.explain import Explanation
+    from mcpconf.plan.terms import Planned
     from mcpconf.write import Change
 
 VERSION = 1

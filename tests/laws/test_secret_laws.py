@@ -184,6 +184,27 @@ def test_a_bug_report_holds_no_secret(house):
     assert leaks(answer.err) == []
 
 
+LETS_IN = """\
+secrets = "container"
+[servers.api]
+route = "direct"
+"""
+
+
+def test_what_the_policy_lets_in_is_still_not_printed(house):
+    """The container's file holds it, because the user wants that; a terminal is something else."""
+    built = house({**EVERYWHERE, "home/.config/mcpconf/mcpconf.toml": LETS_IN})
+    environ = {"ACME": "zqjvariable"}
+    for words in COMMANDS[:11]:
+        for question in ("api", "tool"):
+            asked = [question if w == "one" else w for w in words]
+            answer = built.run(*asked, env=environ)
+            assert leaks(answer.out + answer.err) == [], asked
+    assert "zqjheader" in (built.container / "mcp.json").read_text()
+    built.put("home/.config/mcpconf/mcpconf.toml", "")  # and now it is taken out again
+    assert leaks(built.run("plan", env=environ).out) == []
+
+
 @pytest.mark.parametrize("inside", ["zqj/x", "zqj#x", "zqj?x", "zqj\\x"])
 def test_a_password_that_was_not_encoded_is_hidden_as_well(inside):
     """Such a URL means something else to the client; the user still wrote a password."""

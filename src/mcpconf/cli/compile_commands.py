@@ -55,7 +55,7 @@ def list_servers(
 ) -> None:
     """Show every MCP server that was found: its scope, state and kind, and where it stands."""
     session = o.session(mcp_config, setting_sources, settings, plugin_dir, strict_mcp_config, bare)
-    from mcpconf.readers.surroundings import read_facts
+    from mcpconf.readers.known_facts import read_facts
 
     configuration, places = o.look(
         home,

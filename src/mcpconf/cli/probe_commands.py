@@ -30,7 +30,7 @@ def probe(
     """Ask the HTTP servers whether they want a login (no secret is sent) and cache the answers."""
     from mcpconf import probe as probing
     from mcpconf import view
-    from mcpconf.readers.surroundings import read_facts
+    from mcpconf.readers.known_facts import read_facts
     from mcpconf.report import plans
 
     if offline:

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mcpconf._resources import data
 from mcpconf.origin import Source
 from mcpconf.readers.around import Surroundings
-from mcpconf.readers.catalogue import Catalogue
-from mcpconf.readers.facts import Facts, read_logins, read_probes
 from mcpconf.readers.inputs import Configuration
+from mcpconf.readers.known_facts import read_facts
 from mcpconf.readers.places import Places
 from mcpconf.readers.whitelist import Detect, Shipped, read_shipped
 from mcpconf.readers.world import read
 
 _LOOKED_AT = 256 * 1024  # bytes of a file in which a stack's mark is looked for
-
-
-def read_facts(configuration: Configuration, places: Places) -> Facts:
-    """What is known beside the configuration: the catalogue, stored logins, earlier probes."""
-    catalogue = read(data("whitelist", "servers.toml"))
-    return Facts(
-        catalogue=Catalogue(catalogue) if isinstance(catalogue, Source) else Catalogue(),
-        logins=read_logins(configuration.credentials),
-        probes=read_probes(read(places.facts), time.time()),
-    )
 
 
 def look_around(configuration: Configuration, places: Places) -> Surroundings:

@@ -19,6 +19,7 @@ from mcpconf.readers.inputs import Configuration, Read, Request, Unreadable
 MCP_JSON_LIMIT = 2_097_152  # bytes; the client's own (fact 33)
 LIMIT = 256 * 1024 * 1024  # bytes; ours, for files that the client does not limit
 _ATTEMPTS = 3
+_PIECE = 1 << 16  # bytes; nearly always it only finds the end
 
 
 def read_configuration(request: Request) -> Configuration:
@@ -203,7 +204,7 @@ def _read_once(path: str, limit: int) -> bytes | str:
 def _drain(descriptor: int, limit: int) -> bytes:
     """Read to the end, or one byte beyond what the file held: then it has grown."""
     content = os.read(descriptor, limit)
-    while content and len(content) < limit and (piece := os.read(descriptor, limit)):
+    while content and len(content) < limit and (piece := os.read(descriptor, _PIECE)):
         content += piece
     return content
 
