@@ -1,13 +1,12 @@
 """What every test stands on: no real home, no network, and a house to live in.
 
 A *house* is a home and a project in a temporary directory.  Its commands run in this process,
-through the same ``main`` as the installed program, so an exit code and a message are what a user
+through the same door as the installed program, so an exit code and a message are what a user
 gets.
 """
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import os
@@ -22,6 +21,8 @@ from unittest import mock
 
 import pytest
 from hypothesis import settings
+
+from mcpconf.__main__ import run as main
 
 NO_HOME = "/you-forgot-to-pass-a-home"
 LOOPBACK = ("127.", "::1", "localhost")
@@ -147,24 +148,16 @@ class House:
 
 def run(*words: str, env: Mapping[str, str] | None = None, out: Any = None) -> Said:
     """Run the program in this process."""
-    from mcpconf.__main__ import main  # noqa: PLC0415  what it imports is watched by some tests
-
     out = io.StringIO() if out is None else out
     err = io.StringIO()
     surroundings = {"PATH": os.environ.get("PATH", os.defpath), "HOME": NO_HOME, **(env or {})}
-    code = 0
     with (
         mock.patch.dict(os.environ, surroundings, clear=True),
         mock.patch.object(sys, "argv", ["mcpconf", *words]),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
-        try:
-            main()
-        except SystemExit as left:
-            code = int(left.code or 0)
-        finally:
-            gc.enable()
+        code = int(main())
     return Said(code, getattr(out, "getvalue", str)(), err.getvalue())
 
 

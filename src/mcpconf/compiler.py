@@ -50,7 +50,7 @@ def compile_project(surveyed: Survey, around: Surroundings, target: Target) -> C
     terms = Terms(site, policy, facts.catalogue, surveyed.declared.variables)
     layers = Layers(around.shipped, policy, around.stacks)
     planned = plan([classify(s, facts) for s in surveyed.active()], terms, layers)
-    findings = (*surveyed.findings, *policy_findings, *planned.findings)
+    findings = (*surveyed.findings, *facts.findings, *policy_findings, *planned.findings)
     return Compilation(surveyed, planned, chosen_stacks(layers), emit(planned), findings)
 
 

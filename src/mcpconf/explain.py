@@ -257,4 +257,5 @@ def _unknown(question: str, compiled: Compilation) -> Explanation:
 
 
 def _word(near: str) -> str:
-    return near if "." in near else shell_word(near)
+    is_host = all(c.isascii() and (c.isalnum() or c in ".:-") for c in near)
+    return near if is_host and near[:1].isalnum() else shell_word(near)

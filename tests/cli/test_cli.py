@@ -110,7 +110,9 @@ def test_an_unknown_client_is_told_the_known_ones(house: Callable[..., Any], com
 
 
 def test_a_short_version_of_the_client_will_do(house: Callable[..., Any]) -> None:
-    assert house(HOME).run("list", "--format", "json", "--client", "197").json["client"] == "2.1.197"
+    assert (
+        house(HOME).run("list", "--format", "json", "--client", "197").json["client"] == "2.1.197"
+    )
 
 
 def test_did_you_mean(house: Callable[..., Any]) -> None:
@@ -399,7 +401,14 @@ def test_every_code_and_reason_is_explained_without_a_configuration(
 def test_a_name_with_escape_sequences_moves_no_cursor(house: Callable[..., Any]) -> None:
     name = "\x1b[2J\x1b]0;owned\x07\r\n\u202e"
     built = house({"home/.claude.json": {"mcpServers": {name: DOCS, "broken\x1b": {}}}})
-    for words in (["list"], ["plan"], ["sync"], ["explain", name], ["trust", name], ["trust", "x\x1b"]):
+    for words in (
+        ["list"],
+        ["plan"],
+        ["sync"],
+        ["explain", name],
+        ["trust", name],
+        ["trust", "x\x1b"],
+    ):
         said = built.run(*words)
         for character in "\x1b\x07\r\u202e":
             assert character not in said.out + said.err, words

@@ -21,7 +21,9 @@ LOWER = "abcdefghijklmnopqrstuvwxyz"
 ALNUM = LOWER + LOWER.upper() + "0123456789"
 WORD = st.text(LOWER, max_size=5).map("zqj{}".format)
 HEX = st.text("0123456789abcdef", min_size=18, max_size=18).map("facadefacade42{}".format)
-UUID = st.text("0123456789abcdef", min_size=12, max_size=12).map("facadefa-cade-4ade-8ade-{}".format)
+UUID = st.text("0123456789abcdef", min_size=12, max_size=12).map(
+    "facadefa-cade-4ade-8ade-{}".format
+)
 KEY = st.builds(
     "{}zqj42{}".format,
     st.sampled_from(["sk-", "ghp_", "glpat-", "xoxb-", "AIza", "secret_"]),
@@ -43,7 +45,13 @@ RANDOM = st.one_of(HEX, UUID, KEY)
 ENV_NAMES = ["API_KEY", "FOO", "DB_PASS", "MY_SETTING", "lower", "WEIRD NAME", "DSN", "CONFIG"]
 VARIABLES = ["TOKEN", "ACME", "MY_API_KEY", "FOO", "lower_case"]
 HEADERS = ["Authorization", "X-Api-Key", "X-Team", "Cookie"]
-HOSTS = ["a.example.com", "b.example.com:8443", "localhost:3000", "192.168.1.9", "mcp.atlassian.com"]
+HOSTS = [
+    "a.example.com",
+    "b.example.com:8443",
+    "localhost:3000",
+    "192.168.1.9",
+    "mcp.atlassian.com",
+]
 
 
 class House(NamedTuple):
@@ -139,7 +147,7 @@ class _Planter:
         if self.pick(False, True):
             entry["headers"] = {self.pick(*HEADERS): self.header(), "X-More": self.header()}
         if self.pick(False, False, True):
-            entry["headersHelper"] = f"echo '{{\"X-Key\": \"{self.draw(KEY)}\"}}'"
+            entry["headersHelper"] = f'echo \'{{"X-Key": "{self.draw(KEY)}"}}\''
         return entry
 
     def process(self) -> dict[str, Any]:

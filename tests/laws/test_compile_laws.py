@@ -15,7 +15,17 @@ from mcpconf import write
 from mcpconf.contract import load_egress, load_routes
 from mcpconf.model import Remote, Resolved, Scope, Server, State, Stdio
 
-from .worlds import ANY_NAME, ENTRIES, NAMES, SETTINGS, VALID, artifacts, compiled, servers, surveyed
+from .worlds import (
+    ANY_NAME,
+    ENTRIES,
+    NAMES,
+    SETTINGS,
+    VALID,
+    artifacts,
+    compiled,
+    servers,
+    surveyed,
+)
 
 HOUSES = st.fixed_dictionaries(
     {

@@ -57,9 +57,7 @@ EGRESS = st.builds(
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), TEXT),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)),
     max_leaves=6,
 )
 

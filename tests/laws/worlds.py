@@ -43,12 +43,16 @@ HTTP = st.builds(
     st.sampled_from(["http", "sse", "ws", "streamable-http"]),
     HOSTS,
     st.sampled_from(["mcp", "", "v1?key=${K}", "mcp?x=1"]),
-    st.dictionaries(st.sampled_from(["Authorization", "X-Key"]), st.just("Bearer ${K}"), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["Authorization", "X-Key"]), st.just("Bearer ${K}"), max_size=2
+    ),
 )
 STDIO = st.builds(
     lambda command, args, env: {"command": command, "args": args, "env": env},
     st.sampled_from(["npx", "docker", "/usr/local/bin/x", "./tools/mcp", "uvx"]),
-    st.lists(st.sampled_from(["-y", "pkg", "--api-key", "${K}", "https://d.example.com"]), max_size=4),
+    st.lists(
+        st.sampled_from(["-y", "pkg", "--api-key", "${K}", "https://d.example.com"]), max_size=4
+    ),
     st.dictionaries(st.sampled_from(["API_KEY", "LOG_LEVEL"]), st.sampled_from(["${K}", "debug"])),
 )
 ENTRIES = st.one_of(HTTP, STDIO, st.sampled_from([{}, {"url": "https://x.example"}, 5, "x", None]))

@@ -601,7 +601,7 @@ def test_the_cache_is_read_back(tmp_path) -> None:
     cache = tmp_path / "new" / "facts.json"
     known = {"a": Probe("open", "x", 1.0), "b": Probe("none", "404", 2.0)}
     probing.save(cache, known, {"b": Probe("oauth", "y", 3.5)})
-    assert read_probes(read(cache), 9.0) == {"a": known["a"], "b": Probe("oauth", "y", 3.5)}
+    assert read_probes(read(cache), 9.0)[0] == {"a": known["a"], "b": Probe("oauth", "y", 3.5)}
     assert stat.S_IMODE(cache.stat().st_mode) == 0o600
     assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
     document = json.loads(cache.read_text())
@@ -609,7 +609,7 @@ def test_the_cache_is_read_back(tmp_path) -> None:
     assert document["probes"]["b"] == {"answer": "oauth", "detail": "y", "at": 3.5}
     assert list(document["probes"]) == ["a", "b"]
     first = cache.read_bytes()
-    probing.save(cache, dict(reversed(read_probes(read(cache), 9.0).items())), {})
+    probing.save(cache, dict(reversed(read_probes(read(cache), 9.0)[0].items())), {})
     assert cache.read_bytes() == first
     assert os.listdir(cache.parent) == ["facts.json"]
 
@@ -620,7 +620,7 @@ def test_the_cache_keeps_the_newest(tmp_path) -> None:
     probing.save(
         cache, known, {"new": Probe("none", "x", 1e9), "odd": Probe("none", "x", float("inf"))}
     )
-    found = read_probes(read(cache), 9.0)
+    found = read_probes(read(cache), 9.0)[0]
     assert len(found) == 500
     assert "new" in found
     assert "odd" not in found

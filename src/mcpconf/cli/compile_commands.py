@@ -65,8 +65,10 @@ def list_servers(
         interactive=mode is o.Mode.INTERACTIVE,
         home_mcp_json=home_mcp_json,
     )
+    facts = read_facts(configuration, places)
     surveyed = survey(configuration)
-    found = kinds(surveyed, read_facts(configuration, places))
+    surveyed = surveyed._replace(findings=(*surveyed.findings, *facts.findings))
+    found = kinds(surveyed, facts)
     if format is o.Format.JSON:
         from mcpconf import view
 

@@ -44,6 +44,12 @@ def kind_of(value: Json) -> str:
     return names.get(type(value), "number")
 
 
+def a_kind(value: Json) -> str:
+    """Name a JSON value in a sentence: ``a string``, ``an array``, ``null``."""
+    kind = kind_of(value)
+    return kind if kind == "null" else f"an {kind}" if kind in ("array", "object") else f"a {kind}"
+
+
 def check(name: str, raw: Json, client: Client) -> Problem | None:
     """Check one entry against the client's schema, then its name."""
     problem = schema_problem(name, raw, client)

@@ -9,13 +9,15 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from mcpconf.findings import Finding
 from mcpconf.model import Json, Remote, sha256_hex
-from mcpconf.origin import Source
+from mcpconf.origin import Origin, Source
 from mcpconf.readers.catalogue import Catalogue
-from mcpconf.readers.inputs import Read
+from mcpconf.readers.inputs import Read, Unreadable
 from mcpconf.readers.json_text import Document, parse
 
 FACTS_VERSION = 1
+LATEST = 2**33  # Unix seconds; no clock says more for the next two centuries
 OLDEST = 30 * 24 * 3600  # seconds; servers change
 
 
@@ -37,6 +39,7 @@ class Facts(NamedTuple):
     catalogue: Catalogue = Catalogue()
     logins: frozenset[str] = frozenset()
     probes: Mapping[str, Probe] = {}
+    findings: tuple[Finding, ...] = ()
 
 
 def login_key(name: str, remote: Remote) -> str:
@@ -68,14 +71,20 @@ def read_logins(credentials: Read) -> frozenset[str]:
     )
 
 
-def read_probes(cache: Read, now: float) -> dict[str, Probe]:
-    """The cached probes that are not older than ``OLDEST``; an unreadable cache is an empty one."""
+def read_probes(cache: Read, now: float) -> tuple[dict[str, Probe], tuple[Finding, ...]]:
+    """The cached probes that are not older than ``OLDEST``, and what is wrong with the cache."""
+    if cache is None:
+        return {}, ()
     document = _object(cache)
     probes = document.get("probes")
     if document.get("version") != FACTS_VERSION or not isinstance(probes, dict):
-        return {}
+        path = cache.path
+        why = cache.why if isinstance(cache, Unreadable) else "it is not what mcpconf writes"
+        text = f"the cached answers of earlier probes are not used: {why}"
+        help_ = ("`mcpconf probe` writes them anew",)
+        return {}, (Finding("MC100", text, Origin(Source(path)), help=help_),)
     found = {key: probe for key, raw in probes.items() if (probe := _probe(raw))}
-    return {key: probe for key, probe in found.items() if now - probe.at <= OLDEST}
+    return {key: probe for key, probe in found.items() if now - probe.at <= OLDEST}, ()
 
 
 def _probe(raw: Json) -> Probe | None:
@@ -84,7 +93,9 @@ def _probe(raw: Json) -> Probe | None:
     answer, detail, at = raw.get("answer"), raw.get("detail"), raw.get("at")
     if not isinstance(answer, str) or not isinstance(detail, str):
         return None
-    return Probe(answer, detail, float(at)) if isinstance(at, int | float) else None
+    if not isinstance(at, int | float) or not 0 <= at < LATEST:
+        return None
+    return Probe(answer, detail, float(at))
 
 
 def _object(file: Read) -> Mapping[str, Json]:

@@ -9,6 +9,7 @@ from mcpconf.clients import Client
 from mcpconf.model import Json
 from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
+from mcpconf.readers.entries import a_kind
 from mcpconf.readers.inputs import Read, Unreadable
 from mcpconf.readers.json_text import Fault, parse_spine
 from mcpconf.readers.reading import Reading, report_twice
@@ -51,8 +52,15 @@ def read_global(file: Read, reading: Reading) -> Table:
         )
         return nothing
     report_twice(document, reading)
-    value = document.value if isinstance(document.value, dict) else {}
-    return Table(value, Origin(file))
+    if not isinstance(document.value, dict):
+        reading.add(
+            "MC010",
+            f"Claude Code's configuration is {a_kind(document.value)}: everything in it is gone",
+            Origin(file),
+            "restore a copy from its `backups` folder",
+        )
+        return nothing
+    return Table(document.value, Origin(file))
 
 
 def project_state(home: Table, key: str) -> Table:

@@ -112,6 +112,9 @@ def parse_spine(source: Source, spine: Collection[str]) -> Document | Fault:
     def decode(key: str | int, at: int) -> tuple[Json, int]:
         if key not in spine or text[at] != "{":
             return decode_value(text, at)
+        if (key,) in source.anchors:  # given twice: what the first one held does not count
+            for stale in [p for p in source.anchors if len(p) > 1 and p[0] == key]:
+                del source.anchors[stale]
         return _collect(source, at, (key,), twice, None)
 
     try:

@@ -16,8 +16,10 @@ from mcpconf.readers.world import read
 def read_facts(configuration: Configuration, places: Places) -> Facts:
     """What is known beside the configuration: the catalogue, stored logins, earlier probes."""
     catalogue = read(data("whitelist", "servers.toml"))
+    probes, findings = read_probes(read(places.facts), time.time())
     return Facts(
         catalogue=Catalogue(catalogue) if isinstance(catalogue, Source) else Catalogue(),
         logins=read_logins(configuration.credentials),
-        probes=read_probes(read(places.facts), time.time()),
+        probes=probes,
+        findings=findings,
     )

@@ -57,19 +57,32 @@ def read_policy_file(file: Read, layer: Layer, findings: list[Finding], path: st
         return PolicyFile(Origin(Source(path)))
     if isinstance(file, Unreadable):
         at = Origin(Source(file.path))
-        findings.append(_broken(f"mcpconf.toml cannot be read: {file.why}", at))
+        text = f"mcpconf.toml cannot be read: {file.why}"
+        findings.append(_broken(text, at, "put a readable file there, or remove it"))
         return PolicyFile(at)
     origin = Origin(Source(file.path, file.text, syntax="toml"))
     try:
         table = tomllib.loads(file.text.removeprefix("\ufeff"))
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        findings.append(_broken(f"mcpconf.toml is not TOML: {_first_line(error)}", origin))
+    except RecursionError:
+        text = "mcpconf.toml is nested too deeply"
+        findings.append(_broken(text, origin, "make it flatter: no key of it is nested"))
+        return PolicyFile(origin)
+    except ValueError as error:
+        what, line = _fault(str(error))
+        text = f"mcpconf.toml is not TOML: {what}"
+        place = Origin(origin.source, line=line)
+        findings.append(
+            _broken(text, place, "correct the line; docs/configuration.md has examples")
+        )
         return PolicyFile(origin)
     return _Reader(table, origin, layer, findings).file()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["it is nested too deeply"])[0][:200].lower()
+def _fault(message: str) -> tuple[str, int]:
+    """Split tomllib's words: what is wrong, and in which line (the last, if it does not say)."""
+    what, _, place = message.partition(" (at line ")
+    number = place.partition(",")[0]
+    return quote(what).strip("`").lower(), int(number) if number.isdigit() else 1
 
 
 def _broken(message: str, at: Origin, *help_: str) -> Finding:
@@ -119,7 +132,11 @@ class _Reader:
 
     def _wrong(self, key: str, expected: str) -> None:
         self._findings.append(
-            _broken(f"`{key}` in mcpconf.toml is not {expected}", self._origin.at(key))
+            _broken(
+                f"`{key}` in mcpconf.toml is not {expected}",
+                self._origin.at(key),
+                f"correct `{key}`; docs/configuration.md has every key",
+            )
         )
 
     def _choice(self, table: Mapping[str, object], key: str, choices: tuple[str, ...]) -> str:

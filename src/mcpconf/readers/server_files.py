@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from mcpconf.findings import Finding
 from mcpconf.model import Json, Scope, Server, Skipped, javascript_order
 from mcpconf.origin import Origin, Source
-from mcpconf.readers.entries import build, check, kind_of, schema_problem, white_space
+from mcpconf.readers.entries import a_kind, build, check, schema_problem, white_space
 from mcpconf.readers.expand import Variables
 from mcpconf.readers.inputs import Plugin, Read, Unreadable
 from mcpconf.readers.json_text import Document, Fault, parse
@@ -36,7 +36,7 @@ class Entries:
         if not isinstance(document.value, dict):
             self._reading.add(
                 "MC006",
-                f"the file holds {_a(document.value)}, not an object",
+                f"the file holds {a_kind(document.value)}, not an object",
                 origin,
                 'write `{"mcpServers": {}}`',
             )
@@ -126,7 +126,7 @@ class Entries:
         if not isinstance(value, dict):
             self._reading.add(
                 "MC006",
-                f"`mcpServers` is {_a(value)}, not an object of servers",
+                f"`mcpServers` is {a_kind(value)}, not an object of servers",
                 at,
                 'write `"mcpServers": {}`',
             )
@@ -197,8 +197,3 @@ def _ways_out(raw: Mapping[str, Json]) -> Iterator[str]:
         meant = {"streamablehttp": "http", "websocket": "ws", "https": "http"}.get(plain, plain)
         if meant != kind and meant in ("stdio", "http", "sse", "ws"):
             yield f'write `"type": "{meant}"`'
-
-
-def _a(value: Json) -> str:
-    kind = kind_of(value)
-    return kind if kind == "null" else f"an {kind}" if kind in ("array", "object") else f"a {kind}"

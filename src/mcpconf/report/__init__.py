@@ -40,8 +40,11 @@ def _escape(character: str) -> str:
 
 
 def out(text: str) -> None:
-    """Print data."""
-    sys.stdout.write(text + "\n")
+    """Print data.  A reader that has gone (``| head``) ends the program quietly."""
+    try:
+        sys.stdout.write(text + "\n")
+    except BrokenPipeError:
+        raise SystemExit(Exit.DONE) from None
 
 
 def say(text: str) -> None:
