@@ -21,12 +21,11 @@ import pytest
 from mcpconf import report, view
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.compiler import Compilation, compile_project
-from mcpconf.survey import kinds, survey
 from mcpconf.explain import explain
+from mcpconf.readers.inputs import Request
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import find_target
-from mcpconf.readers.inputs import Request
 from mcpconf.readers.world import read_configuration
 from mcpconf.report import plans
 from mcpconf.survey import kinds, survey

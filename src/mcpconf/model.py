@@ -20,6 +20,10 @@ ServerId = NewType("ServerId", str)
 """A server's name where text meets syntax: ``[a-z0-9-]{1,40}``.  Minted only by :func:`mint`."""
 
 
+BRIDGE = "mcpconf-bridge"
+"""The command of the bridge in the container; its arguments are ids and URLs without secrets."""
+
+
 class Scope(Enum):
     """Where a server is defined.  ``value`` is the word that people and JSON see."""
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 
-from mcpconf.model import Json, Remote, Server, Stdio, Text
+from mcpconf.model import BRIDGE, Json, Remote, Server, Stdio, Text
 
 MASK = "***"
 
@@ -55,6 +55,7 @@ def _pattern(which: str) -> re.Pattern[str]:
             "plain-url": r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.\[\]:_-]+(?:/[^?#@\s]*)?",
             "host": r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,80}\.[A-Za-z]{2,20})?(?::\d{1,5})?",
             "reference": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}",
+            "domain": r"[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*\.[a-z]{2,12}",
             "assignment": r"(--?[A-Za-z][\w.-]*|[A-Za-z][\w.-]*)([=:]\s*)(.+)",
         }[which],
         re.ASCII | (re.DOTALL if which == "assignment" else 0),
@@ -116,8 +117,8 @@ def hides(name: str, value: str, *, written: bool = False) -> bool:
         return False
     if secret_name(name) or random_looking(value):
         return True
-    is_path = value.startswith(("/", "./", "../", "~/"))
-    return not (written or is_path or harmless(name, value))
+    is_place = value.startswith(("/", "./", "../", "~/")) or _pattern("domain").fullmatch(value)
+    return not (written or is_place or harmless(name, value))
 
 
 def tainted(headers: Mapping[str, Text], env: Mapping[str, Text]) -> frozenset[str]:
@@ -242,7 +243,7 @@ def mask_entry(entry: Mapping[str, Json]) -> dict[str, Json]:
     """A container's entry for people: the secrets that a policy lets in are masked."""
     masked: dict[str, Json] = dict(entry)
     args, env, headers, url = (entry.get(k) for k in ("args", "env", "headers", "url"))
-    if isinstance(args, list):
+    if isinstance(args, list) and entry.get("command") != BRIDGE:
         masked["args"] = [shown for shown, _ in mask_args([str(a) for a in args])]
     if isinstance(env, dict):
         masked["env"] = {

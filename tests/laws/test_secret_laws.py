@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from mcpconf import report, view
 from mcpconf.clients import CLIENTS
-
 from mcpconf.explain import explain
 from mcpconf.model import Server
 from mcpconf.origin import Source

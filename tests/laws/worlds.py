@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.compiler import Compilation, compile_project
-from mcpconf.survey import Survey, survey
 from mcpconf.origin import Source
-from mcpconf.readers.places import find_places
 from mcpconf.readers.around import Surroundings
+from mcpconf.readers.inputs import Configuration, Request
+from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around
 from mcpconf.readers.target import find_target
-from mcpconf.readers.inputs import Configuration, Request
 from mcpconf.readers.world import read_configuration
 from mcpconf.survey import Survey, survey
 

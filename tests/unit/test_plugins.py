@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from mcpconf.clients import CLIENTS, NEWEST
-from mcpconf.survey import survey
 from mcpconf.model import Scope, Server, State, Stdio
 from mcpconf.readers.inputs import Request, Session
 from mcpconf.readers.plugins import with_plugins
 from mcpconf.readers.world import read_configuration
+from mcpconf.survey import survey
 
 SERVER = {"command": "node", "args": ["${CLAUDE_PLUGIN_ROOT}/server.js"]}
 

@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from mcpconf.contract import Egress, GatewayAddress, Ref, Route, Routes
 from mcpconf.findings import Finding
-from mcpconf.model import Classified, Json, Reason, Remote, Server, Text
+from mcpconf.model import BRIDGE, Classified, Json, Reason, Remote, Server, Text
 from mcpconf.names import is_visible
 from mcpconf.origin import Origin
 from mcpconf.readers.catalogue import Catalogue
 from mcpconf.readers.expand import Variables
 from mcpconf.readers.policy import Policy
 
-BRIDGE = "mcpconf-bridge"
 _LONGEST_NAME = 200
 
 

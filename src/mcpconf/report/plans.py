@@ -10,8 +10,8 @@ from mcpconf.classify import endpoint
 from mcpconf.compiler import Compilation
 from mcpconf.explain import Explanation
 from mcpconf.findings import Finding
-from mcpconf.model import Server
-from mcpconf.plan.terms import BRIDGE, Planned
+from mcpconf.model import BRIDGE, Server
+from mcpconf.plan.terms import Planned
 from mcpconf.readers.around import Target
 from mcpconf.readers.facts import Probe, probe_key
 from mcpconf.secret import shown
