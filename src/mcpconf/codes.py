@@ -229,7 +229,8 @@ RULES: dict[str, Rule] = {
         _W,
         "a server can only run on the host",
         "Its command is a path of the host, Docker, or a program that the container does not "
-        "have. Through the gateway it gives the container a process on your host, so it waits for "
+        "have; or it came with a project and has a headersHelper, which is a command as well. "
+        "Through the gateway it gives the container a process on your host, so it waits for "
         "`mcpconf trust NAME`.",
     ),
     "MC061": Rule(
@@ -257,9 +258,11 @@ RULES: dict[str, Rule] = {
     ),
     "MC065": Rule(
         _W,
-        "trust has lapsed",
-        "You trusted another text under this name. The entry has changed since, so it is not "
-        "started on your host until you look at it and trust it again.",
+        "an entry has changed since you trusted it",
+        "It acts on your host: it runs there, or has a route that adds secrets or reaches local "
+        "servers. You trusted another text under this name, or the last sync carried another text "
+        "of a project's server. Whoever works in the container can change the project's files, so "
+        "the entry is left out until you look at it and trust it again.",
     ),
     "MC066": Rule(
         _W,
@@ -285,6 +288,13 @@ RULES: dict[str, Rule] = {
         "a command of the host's environment was changed for the container",
         "An absolute path to a well-known runner (`/opt/homebrew/bin/npx`) became its plain name, "
         "a `PATH` of the host was left out.",
+    ),
+    "MC070": Rule(
+        _N,
+        "the project approves its own servers",
+        "You trusted the folder, so Claude Code lets the project's `.claude/settings.json` approve "
+        "servers of its `.mcp.json`. Whoever can change both files can add a server that way: look "
+        "at the plan before you sync, or approve in your own settings only.",
     ),
     # --- 080-099: mcpconf.toml and whitelists -------------------------------------------------
     "MC080": Rule(

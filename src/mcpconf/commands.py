@@ -48,7 +48,7 @@ RUNNERS: Mapping[str, Runner] = {
     "yarn": Runner("npm", frozenset(), _words("-p --package"), ("dlx",)),
     "bun": Runner("npm", frozenset(), frozenset(), ("x",)),
     "uvx": Runner("pypi", _UV | {"-p"}, _words("--from")),
-    "uv": Runner("pypi", _UV | {"-p"}, _words("--from"), ("tool", "run", "x")),
+    "uv": Runner("pypi", _UV | {"-p"}, _words("--from"), ("tool", "run")),
     "pipx": Runner("pypi", _words("--python --pip-args --index-url"), _words("--spec"), ("run",)),
     "docker": Runner("docker", _DOCKER, frozenset(), ("container", "run")),
     "podman": Runner("docker", _DOCKER, frozenset(), ("container", "run")),
@@ -81,7 +81,8 @@ def understand(command: str, args: Sequence[str]) -> Invocation:
     program = _bare(command)
     known = program in RUNNERS or program in _INTERPRETERS
     was_path = command != program and command.replace("\\", "/").startswith(("/", "C:/", "c:/"))
-    if command != program and not (was_path and known):
+    is_path = "/" in command or "\\" in command
+    if is_path and not (was_path and known):
         return Invocation(command, (command, *args), was_path=was_path)
     if program in RUNNERS:
         return _of_runner(program, args, was_path=was_path)
@@ -114,7 +115,7 @@ def _of_runner(program: str, args: Sequence[str], *, was_path: bool) -> Invocati
     package, rest = _package(runner, list(args))
     if runner.verbs and not (args and any(a in runner.verbs for a in args)):
         package, rest = "", ()
-    if program == "uv" and "tool" not in args and "x" not in args and "--from" not in args:
+    if program == "uv" and "tool" not in args and "--from" not in args:
         package, rest = "", ()  # `uv run FILE` runs a file of the project
     return Invocation(
         program,

@@ -47,7 +47,14 @@ def compile_project(surveyed: Survey, around: Surroundings, target: Target) -> C
         programs=target.programs | policy.commands,
         gateway=_gateway(policy, target.gateway),
     )
-    terms = Terms(site, policy, facts.catalogue, surveyed.declared.variables)
+    terms = Terms(
+        site,
+        policy,
+        facts.catalogue,
+        surveyed.declared.variables,
+        around.routed,
+        configuration.project_plugins,
+    )
     layers = Layers(around.shipped, policy, around.stacks)
     planned = plan([classify(s, facts) for s in surveyed.active()], terms, layers)
     findings = (*surveyed.findings, *facts.findings, *policy_findings, *planned.findings)

@@ -20,8 +20,7 @@ from mcpconf.model import Classified, Resolved, Server, State
 from mcpconf.names import Problem, quote
 from mcpconf.origin import Origin
 from mcpconf.plan.egress import covers
-from mcpconf.plan.process import shell_word
-from mcpconf.plan.terms import Planned
+from mcpconf.plan.terms import Planned, shell_word
 from mcpconf.reasons import REASONS
 from mcpconf.secret import mask_entry
 from mcpconf.urls import Url, parse_url

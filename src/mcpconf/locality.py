@@ -42,6 +42,9 @@ NAMES = {
     "host.lima.internal": "Lima's name for the machine it runs on",
     "host.orb.internal": "OrbStack's name for the machine it runs on",
     "metadata.google.internal": METADATA,
+    "metadata.goog": METADATA,
+    "metadata": METADATA,
+    "instance-data": METADATA,
 }
 
 # These and everything below them.  `lan` to `private` are reserved by nobody, but delegated to
@@ -74,6 +77,12 @@ NEVER = {
 # IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890).  The first match counts, and
 # what is near counts before what is reserved.
 NEAR = {
+    "168.63.129.16/32": METADATA,  # Azure
+    "100.100.100.200/32": METADATA,  # Alibaba Cloud
+    "169.254.170.2/32": METADATA,  # Amazon ECS
+    "169.254.170.23/32": METADATA,  # Amazon EKS
+    "169.254.0.23/32": METADATA,  # Tencent Cloud
+    "fd00:ec2::23/128": METADATA,
     "0.0.0.0/32": "the unspecified address, which reaches this machine (RFC 1122)",
     "10.0.0.0/8": "a private address (RFC 1918)",
     "100.64.0.0/10": "a shared address, as carriers and Tailscale use (RFC 6598)",

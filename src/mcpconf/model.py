@@ -166,6 +166,11 @@ class Server(NamedTuple):
         """
         return self.raw.digest()
 
+    @property
+    def cloned(self) -> bool:
+        """Whether it came with the project or a plugin, so that others may change it."""
+        return self.scope in (Scope.PROJECT, Scope.PLUGIN)
+
     def endpoint(self) -> tuple[str, ...]:
         """What the server is, whatever its name: its URL, or its command and arguments."""
         if isinstance(self.transport, Remote):

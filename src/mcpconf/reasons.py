@@ -18,7 +18,6 @@ REASONS: dict[str, str] = {
     "policy.not-allowed": "there is an allow list, and nothing in it matches",
     "state.disabled": "it is disabled for this project",
     "entry.skipped": "the entry breaks the schema or bears a reserved name",
-    "source.not-loaded": "the session does not load this source",
     # --- why a kind
     "kind.stdio.command": "the entry has a command",
     "kind.localhost.url": "the URL leads to this machine or its private network",
@@ -48,9 +47,4 @@ REASONS: dict[str, str] = {
     "egress.server": "a server in the container talks to it",
     "egress.argument": "a server's arguments or variables name it",
     "egress.catalogue": "the catalogue says that the server needs it",
-    "egress.registry": "the server's runner downloads from it",
-    "egress.base": "Claude Code itself needs it",
-    "egress.stack": "the project's kind needs it",
-    "egress.user": "your mcpconf.toml allows it",
-    "egress.project": "the project asks for it and you allowed it",
 }

@@ -21,6 +21,7 @@ def remark(resolved: tuple[Resolved, ...], declared: Declared, client: Client) -
     findings += _hidden(resolved)
     findings += _colliding(resolved)
     findings += _unused_approvals(resolved, declared, client)
+    findings += _own_approvals(resolved)
     if declared.managed is not None:
         files = (r.server.origin.source for r in resolved if r.server.scope is Scope.MANAGED)
         source = next(files, None)
@@ -145,6 +146,22 @@ def _colliding(resolved: Iterable[Resolved]) -> Iterator[Finding]:
                 other.origin,
                 help=("rename one of them",),
             )
+
+
+def _own_approvals(resolved: Iterable[Resolved]) -> Iterator[Finding]:
+    """Approvals that the project's committed settings give to its own servers (fact 16)."""
+    seen: set[str] = set()
+    for r in resolved:
+        origin = r.because.origin
+        if r.because.rule != "approval.given" or r.state is not State.ACTIVE or origin is None:
+            continue
+        path = origin.source.path
+        beside = r.server.origin.source.path.rpartition("/")[0]
+        if path.startswith(beside) and path.endswith("/.claude/settings.json") and path not in seen:
+            seen.add(path)
+            text = "servers of the project are approved by the project's own settings"
+            help_ = ("look at them: `mcpconf plan`",)
+            yield Finding("MC070", text, origin, ("you trusted the folder",), help_)
 
 
 def _unused_approvals(

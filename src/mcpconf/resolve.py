@@ -8,7 +8,7 @@ lower definition come back.  An invalid entry hides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mcpconf.allow_deny import Verdict, judge
@@ -116,11 +116,13 @@ def _approval(server: Server | Skipped, declared: Declared, rules: Rules) -> Res
     return own._replace(state=State.PENDING, because=Reason("approval.missing", text))
 
 
-def _approved(name: str, normal: str, approvers: Iterable[Settings], rules: Rules) -> Reason | None:
+def _approved(name: str, normal: str, approvers: Sequence[Settings], rules: Rules) -> Reason | None:
+    """Find the approval that counts: `enableAll…` of the strongest that says it, or any list."""
+    said = [s for s in approvers if s.approves_all is not None]
+    if said and said[-1].approves_all:
+        origin = said[-1].origin.at("enableAllProjectMcpServers")
+        return Reason("approval.given", f"all are approved in {_place(said[-1])}", origin)
     for settings in approvers:
-        if settings.approves_all:
-            origin = settings.origin.at("enableAllProjectMcpServers")
-            return Reason("approval.given", f"all are approved in {_place(settings)}", origin)
         known = settings.approved
         if rules.client.normalised_approvals:
             known = (*known, *map(normalised, known))

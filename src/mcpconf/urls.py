@@ -109,6 +109,22 @@ def parse_url(text: str) -> Url | Problem:
     return Url(scheme, host, port, _path(path), bool(at) and user not in {"", ":"}, _keys(query))
 
 
+def is_plain_url(text: str, url: Url) -> bool:
+    r"""Tell whether every program reads the same host in a URL: RFC 3986 and WHATWG alike.
+
+    ``http://a.example\@127.0.0.1/`` is one host to a browser and another to most libraries, so
+    nothing that is read in two ways is passed on.
+    """
+    text = text.strip()
+    if any(c in text for c in "\\\t\r\n"):
+        return False
+    rest = text if url.scheme == "http" and "://" not in text else text.partition("://")[2]
+    cut = min((i for i in map(rest.find, "/?#") if i >= 0), default=len(rest))
+    place = rest[:cut].rpartition("@")[2]
+    host, _ = _host_and_port(place)
+    return rest[:cut].count("@") <= 1 and read_host(host) == url.host
+
+
 def _clean(text: str) -> str:
     """Do what the standard does before its first state (§4.4); lone surrogates become U+FFFD."""
     if not text.isascii():

@@ -167,7 +167,7 @@ def findings_at(house: Any, said: Any, name: str) -> list[dict[str, Any]]:
     return [f for f in said.json["findings"] if f["origin"] and f["origin"]["file"] == path]
 
 
-def goes_on(house: Any, said: dict[str, Any], name: str) -> None:
+def goes_on(said: dict[str, Any], name: str) -> None:
     """Whatever one file is, the servers of the others are there."""
     names = {server["name"] for server in said["list"].json["servers"]}
     assert names >= {"alpha", "beta"} - ({"alpha"} if name == GLOBAL else set()) - (
@@ -207,7 +207,7 @@ def test_a_text_that_is_not_one(house: Any, name: str, breaks: Callable[..., Non
     built = house(GOOD)
     breaks(built, name)
     said = all_commands(built)
-    goes_on(built, said, name)
+    goes_on(said, name)
     if name not in SILENT:
         one_finding(built, said, name, NOT_TEXT.get(name, "MC035"))
         (found,) = findings_at(built, said[LISTED_BY.get(name, "list")], name)
@@ -221,7 +221,7 @@ def test_something_else_than_a_file(house: Any, name: str, breaks: Callable[...,
     built = house(GOOD)
     breaks(built, name)
     said = all_commands(built)
-    goes_on(built, said, name)
+    goes_on(said, name)
     if name not in SILENT:
         one_finding(built, said, name, NOT_FILE.get(name, "MC007"))
 
@@ -231,7 +231,7 @@ def test_another_shape_than_expected(house: Any, name: str) -> None:
     built = house(GOOD)
     another_shape(built, name)
     said = all_commands(built)
-    goes_on(built, said, name)
+    goes_on(said, name)
     if name not in SILENT:
         one_finding(built, said, name, {**NOT_TEXT, MCP: "MC006"}.get(name, "MC035"))
 
@@ -264,7 +264,7 @@ def test_an_empty_file_stops_nothing(house: Any, name: str) -> None:
     built = house(GOOD)
     built.put(name, "" if name == MCP else "\n")
     said = all_commands(built)
-    goes_on(built, said, name)
+    goes_on(said, name)
     assert len(said["list"].json["findings"]) <= 1
 
 
@@ -286,7 +286,7 @@ def test_a_key_given_twice_is_one_finding(house: Any, name: str) -> None:
         key = json.loads(good).popitem()[0]
         built.put(name, good[:-1] + f', "{key}": {json.dumps(GOOD[name][key])}}}')
     said = all_commands(built)
-    goes_on(built, said, "")
+    goes_on(said, "")
     if name not in (CREDENTIALS, FACTS):
         one_finding(built, said, name, "MC080" if name in TOML else "MC005")
 
@@ -299,7 +299,7 @@ def test_a_large_mcp_json_is_refused_as_the_client_refuses_it(house: Any) -> Non
     built = house(GOOD)
     built.put(MCP, padded(text_of(MCP), MCP_LIMIT))
     said = all_commands(built)
-    goes_on(built, said, MCP)
+    goes_on(said, MCP)
     one_finding(built, said, MCP, "MC007")
 
 
@@ -309,7 +309,7 @@ def test_a_large_file_is_read(house: Any, name: str) -> None:
     built.put(name, padded(text_of(name), MCP_LIMIT + 1))
     said = all_commands(built)
     assert {a.code for a in said.values()} == {0}
-    goes_on(built, said, "")
+    goes_on(said, "")
 
 
 def test_a_claude_json_of_six_megabytes_is_quick(house: Any) -> None:
@@ -444,7 +444,7 @@ def test_a_file_that_may_not_be_read(builder: Any, name: str) -> None:
 def test_a_file_where_a_directory_belongs(house: Any, name: str) -> None:
     built = house({GLOBAL: GOOD[GLOBAL], MCP: GOOD[MCP], name: "not a directory"})
     said = all_commands(built)
-    goes_on(built, said, "")
+    goes_on(said, "")
 
 
 def test_a_state_directory_that_cannot_be_made_is_the_worlds_fault(house: Any) -> None:

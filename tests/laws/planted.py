@@ -88,6 +88,12 @@ class _Planter:
             return f"${{{name}}}"
         return secret
 
+    def variable(self, secret: str) -> str:
+        """A variable of the environment: its value is hidden wherever it turns up."""
+        name = f"{self.pick(*VARIABLES)}_{len(self.environ) + len(self.settings)}"
+        self.pick(self.environ, self.settings)[name] = secret
+        return f"${{{name}}}"
+
     def header(self) -> str:
         text = self.text(self.draw(FOR_HEADERS), nested=True)
         return f"{self.pick('', 'Bearer ', 'Basic ')}{text}"
@@ -116,6 +122,7 @@ class _Planter:
             secret = self.text(secret)
         random = self.draw(RANDOM)
         return self.pick(
+            f"{start}{host}/{self.variable(self.draw(WORD))}/mcp",
             f"{start}{host}/mcp?api_key={secret}",
             f"{start}{host}/mcp?debug=true&q={secret}",
             f"{start}me:{secret}@{host}/mcp",
@@ -135,6 +142,9 @@ class _Planter:
             [f"{flag}={self.text(secret)}"],
             [self.pick("--header", "-H"), f"{header}: {self.text(secret)}"],
             ["--header", f"{header}:{self.text(secret)}"],
+            [self.variable(secret)],
+            ["--anything", self.variable(secret)],
+            [f"--anything=x{self.variable(secret)}y"],
         )
 
     def remote(self) -> dict[str, Any]:

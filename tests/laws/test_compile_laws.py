@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,6 +98,23 @@ def test_a_name_never_changes_what_another_resolves_to(files, name, entry, scope
 @given(HOUSES)
 def test_the_same_input_gives_the_same_bytes(files):
     assert artifacts(files) == artifacts(json.loads(json.dumps(files)))
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_the_hash_seed_of_the_process_means_nothing(seed):
+    """Sets and dicts of strings have another order in every process."""
+    shared = {name: {"command": "npx", "args": ["-y", "pkg"]} for name in "abcdefgh"}
+    code = "import sys, json; from tests.laws.worlds import artifacts; print(json.dumps(artifacts(json.load(sys.stdin))))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps({"user": shared}),
+        env={"PYTHONHASHSEED": seed, "PATH": os.defpath},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == artifacts({"user": shared})
 
 
 @given(servers(VALID), st.randoms(use_true_random=False))

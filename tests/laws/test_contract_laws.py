@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,16 +93,12 @@ def test_another_shape_is_a_contract_error_and_nothing_else(data):
             place[key] = data.draw(JSON)
             break
         place = place[key]
-    try:
+    with suppress(ContractError):
         load(json.dumps(document))
-    except ContractError:
-        pass
 
 
 @given(st.one_of(TEXT, JSON.map(json.dumps)))
 def test_any_text_is_a_contract_error_and_nothing_else(text):
     for load in (load_routes, load_egress):
-        try:
+        with suppress(ContractError):
             load(text)
-        except ContractError:
-            pass

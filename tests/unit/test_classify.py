@@ -74,7 +74,13 @@ BEARER = {"headers": {"Authorization": "Bearer x"}}
         (remote("http://10.1.2.3/mcp", oauth={}), "", False, Kind.LOCALHOST, "kind.localhost.url"),
         (remote(**BEARER), "oauth", True, Kind.HTTP, "kind.http.authorization"),
         (remote(oauth={}, **BEARER), "", False, Kind.HTTP, "kind.http.authorization"),
-        (remote("https://x.example.com", oauth={}), "open", False, Kind.OAUTH, "kind.oauth.declared"),
+        (
+            remote("https://x.example.com", oauth={}),
+            "open",
+            False,
+            Kind.OAUTH,
+            "kind.oauth.declared",
+        ),
         (remote("https://x.example.com"), "oauth", False, Kind.OAUTH, "kind.oauth.probe"),
         (remote("https://x.example.com"), "", True, Kind.OAUTH, "kind.oauth.login"),
         (remote("https://x.example.com"), "open", True, Kind.OAUTH, "kind.oauth.login"),
@@ -124,7 +130,9 @@ def test_a_wrapper_is_seen_through(words: list[str], transport: str) -> None:
     assert set(found.remote.headers) == ({"X-Key"} if "--header" in words else set())
 
 
-@pytest.mark.parametrize("words", [["mcp-remote"], ["mcp-remote", "not a url"], ["mcp-remotes", URL]])
+@pytest.mark.parametrize(
+    "words", [["mcp-remote"], ["mcp-remote", "not a url"], ["mcp-remotes", URL]]
+)
 def test_what_wraps_nothing_is_a_process(words: list[str]) -> None:
     found = classified({"command": "npx", "args": words})
     assert found.kind is Kind.STDIO

@@ -13,7 +13,7 @@ from mcpconf.commands import understand
         ("npx", ""),
         ("npx -y", ""),
         ("node server.js", ""),
-        ("docker ps", "docker:ps"),
+        ("docker ps", ""),
         ("uv run server.py", ""),
         ("uv --directory x run server.py", ""),
         ("npm start", ""),

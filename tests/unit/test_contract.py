@@ -25,7 +25,9 @@ from mcpconf.model import ServerId
 EGRESS = Egress(
     (EgressRow("api.example.com", 443, "name", (ServerId("a"),)),), GatewayAddress("gw", 8811)
 )
-REF = Ref("/home/.claude.json", "/mcpServers/a/headers/X-Key", 2, {"K": None, "L": ("/s", "/env/L")})
+REF = Ref(
+    "/home/.claude.json", "/mcpServers/a/headers/X-Key", 2, {"K": None, "L": ("/s", "/env/L")}
+)
 ROUTES = Routes(
     "/src/project",
     "2.1.328",

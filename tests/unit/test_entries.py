@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mcpconf.clients import CLIENTS, NEWEST
-from mcpconf.model import Remote, Scope, Skipped, Stdio
+from mcpconf.model import Opaque, Remote, Scope, Skipped, Stdio
 from mcpconf.origin import Origin, Source
-from mcpconf.readers.entries import build, check, digest, white_space
+from mcpconf.readers.entries import build, check, white_space
 from mcpconf.readers.expand import Variables
 
 NEW, OLD = CLIENTS["2.1.328"], CLIENTS["2.1.197"]
@@ -99,7 +99,9 @@ def test_what_the_client_takes(raw: Any) -> None:
     assert problem(raw) == ""
 
 
-@pytest.mark.parametrize("name", ["workspace", "claude-in-chrome", "computer-use", "Claude Preview"])
+@pytest.mark.parametrize(
+    "name", ["workspace", "claude-in-chrome", "computer-use", "Claude Preview"]
+)
 def test_reserved_names(name: str) -> None:
     for client in (NEW, OLD):
         found = check(name, {"command": "x"}, client)
@@ -128,7 +130,7 @@ def test_a_process_is_built_and_expanded() -> None:
     assert [a.reveal() for a in server.transport.args] == ["-y", "example.com"]
     assert server.transport.env["A"].reveal() == "hunter2"
     assert server.options == {"timeout": 5}
-    assert server.digest == digest(raw)
+    assert server.digest == Opaque(raw).digest()
 
 
 def test_a_remote_is_built_and_expanded() -> None:
@@ -148,9 +150,11 @@ def test_an_authorization_header_is_one_in_any_case() -> None:
 
 
 def test_a_digest_is_of_the_meaning_not_of_the_text() -> None:
-    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
-    assert digest({"a": 1}) != digest({"a": "1"})
-    assert digest({"a": "\ud800"})
+    digests = [Opaque(raw).digest() for raw in ({"a": 1, "b": [2]}, {"b": [2], "a": 1})]
+    assert len(set(digests)) == 1
+    assert Opaque({"a": 1}).digest() != Opaque({"a": "1"}).digest()
+    assert Opaque({"a": "\ud800"}).digest()
+    assert "rosebud" not in repr(Opaque({"a": "rosebud"}))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ BANNED = ("illegal", "please", "failed to", "unexpected error", "invalid input")
 def test_a_code_has_a_title_and_a_story(code: str) -> None:
     rule = RULES[code]
     assert re.fullmatch(r"MC\d{3}", code)
-    assert rule.title[0].islower() or rule.title.split()[0] in ("Claude",)
+    assert rule.title[0].islower() or rule.title.startswith("Claude ")
     assert not rule.title.endswith(".")
     assert rule.story.endswith((".", "!", "?"))
     assert not any(word in (rule.title + rule.story).lower() for word in BANNED)

@@ -55,8 +55,10 @@ def test_every_code_that_is_used_is_in_the_table_and_the_other_way_round() -> No
 
 def test_every_reason_that_is_used_is_in_the_table_and_the_other_way_round() -> None:
     form = re.compile(r"(?:scope|approval|policy|state|entry|source|kind|route|egress)\.[a-z.-]+")
-    used = {t for t in texts() if form.fullmatch(t)}
-    made = {r for r in REASONS if re.fullmatch(r"kind\.(?:http|oauth)\.catalogue", r)}  # an f-string
+    used = {t for t in texts() if form.fullmatch(t) and not t.endswith(".json")}
+    made = {
+        r for r in REASONS if re.fullmatch(r"kind\.(?:http|oauth)\.catalogue", r)
+    }  # an f-string
     assert used - REASONS.keys() == set(), "used, but not in the table"
     assert REASONS.keys() - used - made == set(), "in the table, but never used"
 

@@ -59,7 +59,9 @@ def test_of_a_key_given_twice_the_last_counts() -> None:
 
 
 def test_a_place_in_toml_is_a_line() -> None:
-    text = 'http = "plain"\n\n[[allow]]\nhost = "a"\n[[allow]]\nhost = "b"\n[servers.x]\nroute = ""\n'
+    text = (
+        'http = "plain"\n\n[[allow]]\nhost = "a"\n[[allow]]\nhost = "b"\n[servers.x]\nroute = ""\n'
+    )
     source = Source("mcpconf.toml", text, syntax="toml")
     places = {
         ("http",): 1,

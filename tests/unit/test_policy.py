@@ -201,5 +201,7 @@ def test_a_projects_stacks_only_narrow() -> None:
 
 
 def test_no_message_holds_a_value_of_the_file() -> None:
-    _, findings = read('secrets = "hunter2"\ngateway = ["hunter2"]\n[servers.x]\nroute = "hunter2"\n')
+    _, findings = read(
+        'secrets = "hunter2"\ngateway = ["hunter2"]\n[servers.x]\nroute = "hunter2"\n'
+    )
     assert "hunter2" not in str([(f.message, f.notes, f.help) for f in findings])

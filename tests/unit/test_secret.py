@@ -104,7 +104,10 @@ def test_values_that_stay_on_the_host(name: str, value: str) -> None:
     ("url", "shown"),
     [
         ("https://example.com/mcp", "https://example.com/mcp"),
-        ("https://example.com:8443/v1/sse?debug=true", "https://example.com:8443/v1/sse?debug=true"),
+        (
+            "https://example.com:8443/v1/sse?debug=true",
+            "https://example.com:8443/v1/sse?debug=true",
+        ),
         ("https://example.com/mcp?key=x", "https://example.com/mcp?key=***"),
         ("https://example.com/mcp?q=rosebud&v=1", "https://example.com/mcp?q=***&v=1"),
         ("https://example.com/?3f9a8b7c6d5e4f3a2b1c0d9e", "https://example.com/?***"),

@@ -182,7 +182,7 @@ def _compiled(
     from mcpconf.readers.target import find_target
 
     target = find_target(configuration.cwd, configuration.key, places, out)
-    around = look_around(configuration, places)
+    around = look_around(configuration, places, target.host)
     return compile_project(survey(configuration), around, target), target, around.facts
 
 

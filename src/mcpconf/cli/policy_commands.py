@@ -8,7 +8,7 @@ import typer
 
 from mcpconf.cli import options as o
 from mcpconf.errors import Usage
-from mcpconf.model import Resolved, Server, State, Stdio
+from mcpconf.model import Remote, Resolved, Server, State
 from mcpconf.names import quote
 from mcpconf.survey import survey
 
@@ -59,9 +59,10 @@ def trust(
         done = edit.untrust(places.policy, name, configuration.key)
     else:
         server = _find(name, survey(configuration).resolved)
-        if not isinstance(server.transport, Stdio):
+        remote = server.transport
+        if isinstance(remote, Remote) and not server.cloned and remote.headers_helper is None:
             raise Usage(
-                f"{quote(name)} is a remote server: nothing of it would run on the host",
+                f"{quote(name)} is a remote server of yours: nothing of it waits for trust",
                 help="`mcpconf explain` says how it is reached",
             )
         done = edit.trust(places.policy, name, configuration.key, server.digest)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mcpconf.contract import Egress, Routes
 from mcpconf.findings import Finding
-from mcpconf.model import Classified, Kind, ServerId
+from mcpconf.model import Classified, Kind, Scope, ServerId
 from mcpconf.names import quote
 from mcpconf.plan import http, localhost, oauth, stdio
 from mcpconf.plan.egress import Layers, merge
@@ -75,7 +75,16 @@ def _lower(classified: Classified, terms: Terms) -> Planned:
             help=("rename it; letters, digits, `-` and `_` are safe everywhere",),
         )
         return nothing(classified, fault, finding)
-    if terms.policy.of(server.name).route == "off":
+    if server.scope is Scope.PLUGIN and server.name.split(":")[1] in terms.project_plugins:
+        finding = Finding(
+            "MC082",
+            f"{quote(server.name)} is left out: only the project switches this plugin on",
+            server.origin,
+            ("it came with the project, so it can only make things tighter",),
+            ("if you want that, enable the plugin in your own settings",),
+        )
+        return nothing(classified, "only the project switches this plugin on", finding)
+    if terms.policy_of(server).route == "off":
         finding = Finding(
             "MC067",
             f"{quote(server.name)} is switched off by mcpconf.toml",

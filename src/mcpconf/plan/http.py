@@ -23,7 +23,7 @@ from mcpconf.plan.terms import (
     nothing,
 )
 from mcpconf.secret import has_secret, url_has_secret
-from mcpconf.urls import Url, parse_url
+from mcpconf.urls import Url, is_plain_url, parse_url
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LATIN_1 = 0xFF
@@ -37,7 +37,7 @@ def lower(classified: Classified, terms: Terms) -> Planned:
     if fault:
         return nothing(classified, fault.message, fault)
     warnings = tuple(committed_secrets(classified, remote))
-    policy = terms.policy.of(classified.server.name)
+    policy = terms.policy_of(classified.server)
     if has_secret(remote):
         lets_in = policy.secrets == "container" and policy.route == "direct"
         if lets_in and remote.headers_helper is None and remote.type == "http":
@@ -58,10 +58,14 @@ def _direct(classified: Classified, remote: Remote, terms: Terms) -> Planned:
     assert isinstance(url, Url)
     server = classified.server
     if terms.policy.http == "plain":
-        entry: dict[str, Json] = {"type": "http", "url": remote.url.reveal(), **server.options}
+        entry: dict[str, Json] = {
+            "type": "http",
+            "url": remote.url.reveal().strip(),
+            **server.options,
+        }
         because = Reason("entry.plain", "mcpconf.toml wants a plain HTTP entry")
     else:
-        entry = bridge_entry(server, ["--url", remote.url.reveal()])
+        entry = bridge_entry(server, ["--url", remote.url.reveal().strip()])
         because = Reason("entry.bridge", "the bridge in the container connects to it directly")
     return Planned(classified, entry, (because,), needs=(_need(classified, url),))
 
@@ -80,7 +84,7 @@ def _with_secrets(classified: Classified, remote: Remote, warnings: tuple[Findin
     )
     entry: dict[str, Json] = {
         "type": remote.type,
-        "url": remote.url.reveal(),
+        "url": remote.url.reveal().strip(),
         "headers": {name: text.reveal() for name, text in remote.headers.items()},
         **server.options,
     }
@@ -108,13 +112,18 @@ def unusable(classified: Classified) -> Finding | None:
         why = "its URL cannot be used" if secret else f"its URL cannot be used: {url.message}"
         ways = (url.help,) if url.help and not secret else ("write a URL such as https://…",)
         return Finding("MC061", f"{name} is left out: {why}", at, help=ways)
+    if not is_plain_url(remote.url.reveal(), url):
+        text = f"{name} is left out: different programs would read its URL differently"
+        return Finding("MC061", text, at, help=("write it plainly: https://HOST/PATH",))
     if classified.because.text == METADATA or METADATA in classified.because.text:
         text = f"{name} is left out: its URL leads to a cloud's metadata service"
         return Finding("MC061", text, at, help=("no MCP server lives there; remove the entry",))
     if classified.kind.value != "localhost":
         destination = parse_destination(url.host)
         if isinstance(destination, Problem):
-            text = f"{name} is left out: {destination.message}"
+            hidden = remote.url.safe() != remote.url.reveal()
+            why = "its host cannot be opened" if hidden else destination.message
+            text = f"{name} is left out: {why}"
             return Finding("MC061", text, at, help=("use a public host name",))
     return _bad_header(classified, remote)
 

@@ -10,7 +10,7 @@ from mcpconf.findings import Finding
 from mcpconf.locality import local_reason
 from mcpconf.model import Classified, Reason, Server, Stdio
 from mcpconf.names import quote
-from mcpconf.plan.terms import Need, Terms
+from mcpconf.plan.terms import Need, Terms, shell_word
 from mcpconf.readers.catalogue import Known
 from mcpconf.secret import secret_name
 from mcpconf.urls import hosts_in_text
@@ -36,12 +36,6 @@ class Case(NamedTuple):
         return quote(self.server.name)
 
 
-def shell_word(name: str) -> str:
-    """A name as one may paste it into a shell; NAME where that is not plain."""
-    plain = name and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
-    return name if plain and not name.startswith("-") else "NAME"
-
-
 def inside(path: str, roots: tuple[str, ...]) -> bool:
     """Tell whether a path lies below one of the directories that the container has."""
     below = tuple(root.rstrip("/") + "/" for root in roots)
@@ -59,10 +53,15 @@ def needs(case: Case) -> Iterator[Need]:
     texts = [(("args", i), t) for i, t in enumerate(case.stdio.args)]
     texts += [(("env", n), t) for n, t in case.stdio.env.items()]  # type: ignore[misc]
     for steps, value in texts:
-        for host, port in hosts_in_text(value.reveal()):
+        for host, port in hosts_in_text(_without_doubt(value.safe())):
             if not local_reason(host):
                 reason = Reason("egress.argument", f"{case.name} names it", origin.at(*steps))
                 yield Need(host, port, reason)
+
+
+def _without_doubt(text: str) -> str:
+    """A text whose URLs have one reading: a second ``@`` may hide a password in the host."""
+    return "" if text.count("@") > text.count("://") + text.count(" ") else text
 
 
 def remarks(case: Case) -> Iterator[Finding]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpconf.commands import Invocation, understand
+from mcpconf.commands import understand
 from mcpconf.findings import Finding
 from mcpconf.model import Classified, Json, Reason, Stdio, Text
 from mcpconf.names import quote
 from mcpconf.origin import Origin
-from mcpconf.plan.process import Case, inside, needs, remarks, shell_word
-from mcpconf.plan.terms import Planned, Site, Terms, behind_gateway, nothing
+from mcpconf.plan.process import Case, inside, needs, remarks
+from mcpconf.plan.terms import Planned, Terms, behind_gateway, nothing, shell_word
 from mcpconf.secret import harmless, mask_args, random_looking, secret_name
 
 
@@ -24,7 +24,8 @@ def lower(classified: Classified, terms: Terms) -> Planned:
     """Plan a stdio server."""
     stdio = classified.server.transport
     assert isinstance(stdio, Stdio)
-    invocation = understand(stdio.command.reveal(), [a.reveal() for a in stdio.args])
+    # From the safe form: whatever is said or decided about a command holds no variable's secret.
+    invocation = understand(stdio.command.safe(), [a.safe() for a in stdio.args])
     known = terms.catalogue.package(invocation.package)
     case = Case(classified, stdio, invocation, known, terms)
     why = _host_only(case)
@@ -38,8 +39,8 @@ def lower(classified: Classified, terms: Terms) -> Planned:
 
 def _host_only(case: Case) -> str:
     """Why the server cannot run in the container; "" if it can."""
-    route = case.terms.policy.of(case.server.name).route
-    if route == "gateway" or _is_trusted(case):
+    route = case.terms.policy_of(case.server).route
+    if route == "gateway" or case.terms.trusts(case.server):
         return "you want it on the host"
     if route == "direct":
         return ""
@@ -47,19 +48,21 @@ def _host_only(case: Case) -> str:
         return case.known.host_only
     if case.invocation.runner in ("docker", "podman"):
         return "it is a Docker container, and the container has no Docker"
-    return _program_fault(case.invocation, case.terms.site)
+    return _program_fault(case)
 
 
-def _program_fault(invocation: Invocation, site: Site) -> str:
+def _program_fault(case: Case) -> str:
     """Why the container cannot start this program; "" if it can."""
+    invocation, site = case.invocation, case.terms.site
     program = invocation.program
-    if program in site.programs:
+    also = case.terms.policy.project_commands if case.server.cloned else frozenset()
+    if program in site.programs or program in also:
         return _script_fault(invocation.script, site.roots)
     if invocation.was_path:
         return "" if inside(program, site.roots) else "its command is a path of the host"
     if "/" in program or "\\" in program:
         return "its command lies outside the project" if program.startswith(("~", "../")) else ""
-    return f"the container has no {quote(program)}"
+    return f"the container has no {quote(mask_args([program])[0][0])}"
 
 
 def _script_fault(script: str, roots: tuple[str, ...]) -> str:
@@ -68,18 +71,11 @@ def _script_fault(script: str, roots: tuple[str, ...]) -> str:
     return ""
 
 
-def _is_trusted(case: Case) -> bool:
-    return any(
-        t.name == case.server.name and t.digest == case.server.digest
-        for t in case.terms.policy.trust
-    )
-
-
 def _on_host(case: Case, why: str) -> Planned:
-    if _is_trusted(case):
+    if case.terms.trusts(case.server):
         reason = Reason("route.host-only", "it runs on the host, because you trusted it")
         return behind_gateway(case.classified, case.terms, (reason,))
-    lapsed = any(t.name == case.server.name for t in case.terms.policy.trust)
+    lapsed = case.terms.trusted_before(case.server)
     head = "the entry has changed since you trusted it" if lapsed else "it can only run on the host"
     finding = Finding(
         "MC065" if lapsed else "MC060",
@@ -96,7 +92,7 @@ def _on_host(case: Case, why: str) -> Planned:
 
 def _in_container(case: Case) -> Planned:
     literal = [i for i, (_, is_secret) in enumerate(_masked(case)) if is_secret]
-    lets_in = case.terms.policy.of(case.server.name).secrets == "container"
+    lets_in = case.terms.policy_of(case.server).secrets == "container"
     if literal and not lets_in:
         return _secret_argument(case, literal[0])
     env, kept, let_in = _env(case, lets_in=lets_in)

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from mcpconf.contract import Egress, GatewayAddress, Ref, Route, Routes
 from mcpconf.findings import Finding
 from mcpconf.model import BRIDGE, Classified, Json, Reason, Remote, Server, Text
-from mcpconf.names import is_visible
+from mcpconf.names import is_visible, quote
 from mcpconf.origin import Origin
 from mcpconf.readers.catalogue import Catalogue
 from mcpconf.readers.expand import Variables
 from mcpconf.readers.policy import Policy
+from mcpconf.readers.policy_file import ServerPolicy
 
 _LONGEST_NAME = 200
 
@@ -40,6 +41,20 @@ class Terms(NamedTuple):
     policy: Policy
     catalogue: Catalogue
     variables: Variables
+    routed: Mapping[str, str] = {}  # the digests of the last sync's routes, by name
+    project_plugins: frozenset[str] = frozenset()  # those that only the project switches on
+
+    def policy_of(self, server: Server) -> ServerPolicy:
+        """What holds for one server."""
+        return self.policy.of(server.name, cloned=server.cloned)
+
+    def trusts(self, server: Server) -> bool:
+        """Whether the user trusted this entry, as it is written now, to act on the host."""
+        return any(t.name == server.name and t.digest == server.digest for t in self.policy.trust)
+
+    def trusted_before(self, server: Server) -> bool:
+        """Whether the user trusted another text under this name."""
+        return not self.trusts(server) and any(t.name == server.name for t in self.policy.trust)
 
 
 class Need(NamedTuple):
@@ -101,6 +116,9 @@ def behind_gateway(
     """Reach a server through the bridge and the gateway."""
     server = classified.server
     remote = classified.remote
+    waits = _waits_for_trust(classified, terms)
+    if waits:
+        return nothing(classified, waits.message, waits)
     entry_reason = Reason(
         "entry.gateway", "the bridge in the container goes through the gateway on the host"
     )
@@ -113,6 +131,34 @@ def behind_gateway(
         else _upstream(classified, remote, terms, reasons),
         findings=findings,
     )
+
+
+def _waits_for_trust(classified: Classified, terms: Terms) -> Finding | None:
+    """What came with a project or plugin and makes the host act waits for the user's look.
+
+    A headersHelper is a command that the host runs.  And an entry that had a route in the last
+    sync and reads differently now may have been changed by whoever works in the container.
+    """
+    server, remote = classified.server, classified.remote
+    if not server.cloned or terms.trusts(server):
+        return None
+    way = f"look at the entry, then: mcpconf trust {shell_word(server.name)}"
+    if remote is not None and remote.headers_helper is not None:
+        text = f"{quote(server.name)} is left out: its headersHelper is a command on your machine"
+        notes = ("it came with the project or a plugin, and you have not trusted it",)
+        return Finding("MC060", text, server.origin.at("headersHelper"), notes, (way,))
+    before = terms.routed.get(server.name)
+    if before is not None and before != server.digest:
+        text = f"{quote(server.name)} is left out: it has changed since the last sync"
+        notes = ("its route acts on your machine, and the project's files can be changed inside",)
+        return Finding("MC065", text, server.origin, notes, (way,))
+    return None
+
+
+def shell_word(name: str) -> str:
+    """A name as one may paste it into a shell; NAME where that is not plain."""
+    plain = name and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+    return name if plain and not name.startswith("-") else "NAME"
 
 
 def bridge_entry(server: Server, args: list[str]) -> dict[str, Json]:
@@ -149,7 +195,7 @@ def _upstream(
         transport=remote.type,
         digest=server.digest,
         entry=_ref(server.origin),
-        url=None if secret_url else remote.url.reveal(),
+        url=None if secret_url else remote.url.reveal().strip(),
         url_ref=text_ref(remote.url, places, terms) if secret_url else None,
         headers={
             name: _header_ref(name, text, server, terms) for name, text in remote.headers.items()

@@ -15,8 +15,9 @@ from mcpconf.readers.whitelist import Shipped
 class Surroundings(NamedTuple):
     """Policy, whitelists and facts.
 
-    ``policy_path`` is where the user's own mcpconf.toml is, or would be; ``stacks`` are those that
-    the project shows, each with the evidence.
+    ``routed`` are the digests of the last sync's routes by server; ``policy_path`` is where the
+    user's own mcpconf.toml is, or would be; ``stacks`` are those that the project shows, each with
+    the evidence.
     """
 
     policy_path: str
@@ -24,6 +25,7 @@ class Surroundings(NamedTuple):
     project_policy: Read
     facts: Facts
     shipped: Shipped
+    routed: Mapping[str, str]
     stacks: Mapping[str, str]
 
 

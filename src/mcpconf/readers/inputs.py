@@ -81,3 +81,4 @@ class Configuration(NamedTuple):
     dynamic: tuple[Read, ...]
     credentials: Read
     plugins: tuple[Plugin, ...] = ()  # added by `plugins.with_plugins`
+    project_plugins: frozenset[str] = frozenset()  # those that only the project switches on

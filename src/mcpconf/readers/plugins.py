@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
+from mcpconf.clients import Client
 from mcpconf.model import Json
 from mcpconf.origin import Source
 from mcpconf.readers.inputs import Configuration, Plugin, Read
@@ -23,25 +24,28 @@ _LIMIT = 2_097_152  # bytes
 def with_plugins(configuration: Configuration) -> Configuration:
     """Add the plugins that load to what was read; which ones, the settings say."""
     request = configuration.request
-    enabled: dict[str, bool] = {}
-    files = (
-        configuration.user_settings,
-        configuration.project_settings,
-        *configuration.local_settings,
-        configuration.flag_settings,
-        *configuration.managed_settings,
-    )
-    for file in files:
-        if isinstance(file, Source) and "enabledPlugins" in file.text:
-            document = parse(file)
-            settings = isinstance(document, Document) and parse_settings(document, request.client)
-            if isinstance(settings, Settings):
-                enabled.update(settings.plugins)
+    theirs = (configuration.project_settings, *configuration.local_settings)
+    strong = (configuration.flag_settings, *configuration.managed_settings)
+    enabled = _enabled((configuration.user_settings, *theirs, *strong), request.client)
     directories = request.session.plugin_dirs
     if not directories and not any(enabled.values()):
         return configuration
+    own = _enabled((configuration.user_settings, *strong), request.client)
+    only_theirs = {k.rpartition("@")[0] for k, on in enabled.items() if on and not own.get(k)}
     found = read_plugins(config_directory(request), enabled, directories)
-    return configuration._replace(plugins=found)
+    return configuration._replace(plugins=found, project_plugins=frozenset(only_theirs))
+
+
+def _enabled(files: tuple[Read, ...], client: Client) -> dict[str, bool]:
+    """What the settings switch on and off, the later file over the earlier."""
+    enabled: dict[str, bool] = {}
+    for file in files:
+        if isinstance(file, Source) and "enabledPlugins" in file.text:
+            document = parse(file)
+            settings = isinstance(document, Document) and parse_settings(document, client)
+            if isinstance(settings, Settings):
+                enabled.update(settings.plugins)
+    return enabled
 
 
 def read_plugins(

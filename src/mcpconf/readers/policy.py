@@ -34,16 +34,22 @@ class Policy(NamedTuple):
     kept_stacks: tuple[str, ...] | None = None  # of these, the ones the project file keeps
     optional: bool = False
     commands: frozenset[str] = frozenset()
+    project_commands: frozenset[str] = frozenset()  # for the project's own servers only
     gateway: str = ""
     rows: tuple[Row, ...] = ()
     trust: tuple[Trust, ...] = ()
     servers: Mapping[str, ServerPolicy] = {}
 
-    def of(self, name: str) -> ServerPolicy:
-        """What holds for one server: its own lines, else the general ones."""
+    def of(self, name: str, *, cloned: bool = False) -> ServerPolicy:
+        """What holds for one server: its own lines, else the general ones.
+
+        ``cloned`` is for servers that came with the project or a plugin: whatever their name, the
+        user's lines loosen nothing for them.
+        """
         own = self.servers.get(name, ServerPolicy())
-        secrets = "host" if self.project_keeps else own.secrets or self.secrets
-        return ServerPolicy(own.route or "auto", secrets)
+        secrets = "host" if self.project_keeps or cloned else own.secrets or self.secrets
+        route = "auto" if cloned and own.route == "direct" else own.route or "auto"
+        return ServerPolicy(route, secrets)
 
 
 def read_policy(
@@ -70,7 +76,8 @@ def _decide(mine: PolicyFile, theirs: PolicyFile, key: str) -> Policy:
         stacks=mine.stacks,
         kept_stacks=theirs.stacks,
         optional=bool(mine.optional) and theirs.optional is not False,
-        commands=frozenset((*mine.commands, *theirs.commands)),
+        commands=frozenset(mine.commands),
+        project_commands=frozenset(theirs.commands),
         gateway=mine.gateway,
         rows=(*(r for r in mine.rows if not r.condition or key in r.condition), *theirs.rows),
         trust=tuple(t for t in mine.trust if t.project in ("", key)),

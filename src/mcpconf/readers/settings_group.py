@@ -57,13 +57,10 @@ class Group:
         return (*self._user, *self._flag, *self.managed)
 
     def approvers(self) -> tuple[Settings, ...]:
-        """Whose approvals count."""
-        approvers = (*self._user, *self._flag, *self.managed)
-        if self._trusted:
-            approvers += self._project
-        if self._trusted or self._local_counts():
-            approvers += self._local
-        return approvers
+        """Whose approvals count, the strongest last."""
+        project = self._project if self._trusted else ()
+        local = self._local if self._trusted or self._local_counts() else ()
+        return (*self._user, *project, *local, *self._flag, *self.managed)
 
     def _local_counts(self) -> bool:
         """Whether settings.local.json approves although the folder is not trusted (measured)."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mcpconf._resources import data
+from mcpconf.contract import ContractError, load_routes
 from mcpconf.origin import Source
 from mcpconf.readers.around import Surroundings
 from mcpconf.readers.inputs import Configuration
@@ -19,8 +20,13 @@ from mcpconf.readers.world import read
 _LOOKED_AT = 256 * 1024  # bytes of a file in which a stack's mark is looked for
 
 
-def look_around(configuration: Configuration, places: Places) -> Surroundings:
-    """Gather what a compilation needs beside the configuration."""
+def look_around(
+    configuration: Configuration, places: Places, state: Path | None = None
+) -> Surroundings:
+    """Gather what a compilation needs beside the configuration.
+
+    ``state`` is the directory of the last sync's routes, if there was one.
+    """
     roots = tuple(dict.fromkeys((configuration.cwd, configuration.key)))
     shipped = _shipped()
     policies = (read(os.path.join(root, "mcpconf.toml")) for root in roots)
@@ -30,8 +36,19 @@ def look_around(configuration: Configuration, places: Places) -> Surroundings:
         project_policy=next((p for p in policies if p), None),
         facts=read_facts(configuration, places),
         shipped=shipped,
+        routed=_routed(state) if state else {},
         stacks=dict(_stacks(shipped, roots)),
     )
+
+
+def _routed(state: Path) -> dict[str, str]:
+    """The digests of the last sync's routes by server; a broken file has none."""
+    file = read(state / "routes.json")
+    try:
+        routes = load_routes(file.text).routes if isinstance(file, Source) else ()
+    except ContractError:
+        return {}
+    return {route.name: route.digest for route in routes}
 
 
 def _shipped() -> Shipped:

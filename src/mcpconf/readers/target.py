@@ -20,7 +20,9 @@ PROGRAMS = frozenset(
 def find_target(cwd: str, key: str, places: Places, out: Path | None = None) -> Target:
     """Look for ``.ddev`` or ``.devcontainer`` in the launch directory and the repository's root."""
     if out is not None:
-        return Target("none", out.absolute(), places.of_project(cwd), None, PROGRAMS, GATEWAY)
+        out = out.absolute()
+        above = next((Path(r) for r in (cwd, key) if out.is_relative_to(r)), None)
+        return Target("none", out, places.of_project(cwd), above, PROGRAMS, GATEWAY)
     for kind, folder, inside in (
         ("ddev", ".ddev", "mcpconf/container"),
         ("devcontainer", ".devcontainer", "mcpconf"),

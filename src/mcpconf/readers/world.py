@@ -232,7 +232,14 @@ def _untracked(request: Request, cwd: str, path: str) -> bool:
 
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
     command += ["-C", cwd, "ls-files", "--error-unmatch", "--", path]
-    environment = {"PATH": request.environ.get("PATH", os.defpath), "HOME": str(request.home)}
+    environment = {
+        "PATH": request.environ.get("PATH", os.defpath),
+        "HOME": str(request.home),
+        "GIT_ALLOW_PROTOCOL": "none",  # a promisor remote would start `core.sshCommand`
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
     try:
         done = subprocess.run(  # noqa: S603  a fixed command; the path follows `--`
             command, env=environment, capture_output=True, timeout=10, check=False

@@ -10,11 +10,11 @@ from mcpconf.classify import endpoint
 from mcpconf.compiler import Compilation
 from mcpconf.explain import Explanation
 from mcpconf.findings import Finding
-from mcpconf.model import BRIDGE, Server
+from mcpconf.model import BRIDGE, Remote, Server
 from mcpconf.plan.terms import Planned
 from mcpconf.readers.around import Target
 from mcpconf.readers.facts import Probe, probe_key
-from mcpconf.secret import shown
+from mcpconf.secret import shown_args, shown_url
 from mcpconf.write import Change
 
 
@@ -121,10 +121,16 @@ def edited(summary_: str, path: str, *, changed: bool) -> None:
 
 def trusted(server: Server) -> None:
     """Show what the user is about to trust, with secrets masked."""
-    transport = shown(server)
-    args = transport["args"]
-    words = [str(transport["command"]), *map(str, args if isinstance(args, list) else [])]
-    report.say(f"the container may start this on your machine: {report.safe(' '.join(words))}")
+    transport = server.transport
+    if isinstance(transport, Remote):
+        what = "the gateway may run its headersHelper and connect for"
+        report.say(f"{what}: {report.safe(shown_url(transport.url))}")
+        return
+    words = " ".join((transport.command.safe(), *shown_args(transport.args)))
+    report.say(f"the container may start this on your machine: {report.safe(words)}")
+    if transport.env:
+        report.say(f"with its own variables: {report.safe(', '.join(transport.env))}")
+    report.say("files that it runs or reads from the project can be changed from inside")
 
 
 def probes(servers: Sequence[Server], found: Mapping[str, Probe]) -> None:
