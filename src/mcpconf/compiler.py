@@ -52,7 +52,7 @@ def compile_project(surveyed: Survey, around: Surroundings, target: Target) -> C
         policy,
         facts.catalogue,
         surveyed.declared.variables,
-        around.routed,
+        around.accepted,
         configuration.project_plugins,
     )
     layers = Layers(around.shipped, policy, around.stacks)

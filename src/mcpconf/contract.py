@@ -86,11 +86,16 @@ class Route(NamedTuple):
 
 
 class Routes(NamedTuple):
-    """The routes of one project; ``project`` is its path."""
+    """The routes of one project; ``project`` is its path.
+
+    ``accepted`` are the digests under which servers of the project's own files got a route, by
+    name.  It outlives the route: an entry that comes back changed waits for the user.
+    """
 
     project: str
     client: str
     routes: tuple[Route, ...] = ()
+    accepted: Mapping[str, str] = {}
 
 
 class ContractError(ValueError):
@@ -135,6 +140,7 @@ def dump_routes(routes: Routes) -> str:
             "version": VERSION,
             "project": routes.project,
             "client": routes.client,
+            "accepted": dict(routes.accepted),
             "routes": [_route_json(r) for r in routes.routes],
         }
     )
@@ -210,6 +216,7 @@ def load_routes(text: str) -> Routes:
             _is(str, document["project"]),
             _is(str, document["client"]),
             tuple(_route(_is(dict, route)) for route in _is(list, document["routes"])),
+            {n: _is(str, d) for n, d in _is(dict, document["accepted"]).items()},
         )
     except (KeyError, TypeError) as error:
         raise ContractError(f"routes.json has another shape: {error}") from None

@@ -39,7 +39,9 @@ def plan(servers: Sequence[Classified], terms: Terms, layers: Layers) -> Plan:
         egress=Egress(
             rows=rows, gateway=terms.site.gateway if routes else None, mode=terms.policy.firewall
         ),
-        routes=Routes(terms.site.project, terms.site.client, routes),
+        routes=Routes(
+            terms.site.project, terms.site.client, routes, {**terms.accepted, **_accepted(planned)}
+        ),
         findings=(
             *(f for p in planned for f in p.findings),
             *findings,
@@ -47,6 +49,11 @@ def plan(servers: Sequence[Classified], terms: Terms, layers: Layers) -> Plan:
             *_unknown_stacks(layers),
         ),
     )
+
+
+def _accepted(planned: Sequence[Planned]) -> dict[str, str]:
+    servers = (p.classified.server for p in planned if p.route is not None)
+    return {s.name: s.digest for s in servers if s.cloned}
 
 
 def _first_of_id(servers: Sequence[Classified]) -> Iterator[tuple[Classified, bool]]:

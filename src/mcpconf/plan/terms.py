@@ -41,7 +41,7 @@ class Terms(NamedTuple):
     policy: Policy
     catalogue: Catalogue
     variables: Variables
-    routed: Mapping[str, str] = {}  # the digests of the last sync's routes, by name
+    accepted: Mapping[str, str] = {}  # digests under which project servers got a route
     project_plugins: frozenset[str] = frozenset()  # those that only the project switches on
 
     def policy_of(self, server: Server) -> ServerPolicy:
@@ -147,9 +147,9 @@ def _waits_for_trust(classified: Classified, terms: Terms) -> Finding | None:
         text = f"{quote(server.name)} is left out: its headersHelper is a command on your machine"
         notes = ("it came with the project or a plugin, and you have not trusted it",)
         return Finding("MC060", text, server.origin.at("headersHelper"), notes, (way,))
-    before = terms.routed.get(server.name)
+    before = terms.accepted.get(server.name)
     if before is not None and before != server.digest:
-        text = f"{quote(server.name)} is left out: it has changed since the last sync"
+        text = f"{quote(server.name)} is left out: it has changed since it got its route"
         notes = ("its route acts on your machine, and the project's files can be changed inside",)
         return Finding("MC065", text, server.origin, notes, (way,))
     return None

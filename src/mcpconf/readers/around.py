@@ -15,9 +15,9 @@ from mcpconf.readers.whitelist import Shipped
 class Surroundings(NamedTuple):
     """Policy, whitelists and facts.
 
-    ``routed`` are the digests of the last sync's routes by server; ``policy_path`` is where the
-    user's own mcpconf.toml is, or would be; ``stacks`` are those that the project shows, each with
-    the evidence.
+    ``accepted`` are the digests that earlier syncs accepted, by server; ``policy_path`` is where
+    the user's own mcpconf.toml is, or would be; ``stacks`` are those that the project shows, each
+    with the evidence.
     """
 
     policy_path: str
@@ -25,7 +25,7 @@ class Surroundings(NamedTuple):
     project_policy: Read
     facts: Facts
     shipped: Shipped
-    routed: Mapping[str, str]
+    accepted: Mapping[str, str]
     stacks: Mapping[str, str]
 
 

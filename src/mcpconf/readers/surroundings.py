@@ -36,19 +36,18 @@ def look_around(
         project_policy=next((p for p in policies if p), None),
         facts=read_facts(configuration, places),
         shipped=shipped,
-        routed=_routed(state) if state else {},
+        accepted=_accepted(state) if state else {},
         stacks=dict(_stacks(shipped, roots)),
     )
 
 
-def _routed(state: Path) -> dict[str, str]:
-    """The digests of the last sync's routes by server; a broken file has none."""
+def _accepted(state: Path) -> dict[str, str]:
+    """The digests that earlier syncs accepted, by server; a broken file has none."""
     file = read(state / "routes.json")
     try:
-        routes = load_routes(file.text).routes if isinstance(file, Source) else ()
+        return dict(load_routes(file.text).accepted) if isinstance(file, Source) else {}
     except ContractError:
         return {}
-    return {route.name: route.digest for route in routes}
 
 
 def _shipped() -> Shipped:
