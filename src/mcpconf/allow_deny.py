@@ -7,14 +7,17 @@ means any path, one without a port the scheme's own; one without a scheme matche
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable
+from itertools import islice
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from mcpconf.model import Reason, Server, Stdio
+from mcpconf.names import a_labels
 from mcpconf.origin import Origin
 from mcpconf.readers.declared import Declared
 from mcpconf.readers.expand import Variables, expand
-from mcpconf.readers.settings import PolicyEntry
+from mcpconf.readers.settings import PolicyEntry, Settings
 
 
 class Verdict(NamedTuple):
@@ -26,20 +29,17 @@ class Verdict(NamedTuple):
 
 def judge(server: Server, declared: Declared, *, allow_list: bool = True) -> Verdict:
     """Judge one server by the deny lists of all settings and by the allow list, if there is one."""
-    for settings in declared.settings:
-        for entry in settings.denied:
-            if _matches(entry, server, declared.variables):
-                text = f"denied in {_file(entry.origin)}"
-                return Verdict(allowed=False, because=Reason("policy.denied", text, entry.origin))
-    allowed = _allow_list(declared) if allow_list else None
-    if allowed is None:
+    policy = _policy(declared)
+    entry = policy.denied.first(server)
+    if entry:
+        text = f"denied in {_file(entry.origin)}"
+        return Verdict(allowed=False, because=Reason("policy.denied", text, entry.origin))
+    if policy.allowed is None or not allow_list:
         return Verdict(allowed=True, because=Reason("scope.wins", "policy has nothing against it"))
-    for entry in _relevant(allowed, server):
-        if declared.client.allow_needs_literal and _wildcard_from_variable(entry, declared):
-            continue
-        if _matches(entry, server, declared.variables):
-            text = f"allowed in {_file(entry.origin)}"
-            return Verdict(allowed=True, because=Reason("scope.wins", text, entry.origin))
+    entry = policy.allowed.first(server, alone=True)
+    if entry:
+        text = f"allowed in {_file(entry.origin)}"
+        return Verdict(allowed=True, because=Reason("scope.wins", text, entry.origin))
     first = next(s for s in declared.settings if s.allowed is not None)
     return Verdict(
         allowed=False,
@@ -49,6 +49,39 @@ def judge(server: Server, declared: Declared, *, allow_list: bool = True) -> Ver
             first.origin.at("allowedMcpServers"),
         ),
     )
+
+
+class _Policy(NamedTuple):
+    """The lists of a configuration, read once for all its servers; ``of`` is where they are from."""
+
+    of: tuple[tuple[Settings, ...], tuple[Settings, ...], bool]
+    denied: _Entries
+    allowed: _Entries | None
+
+
+_policies: WeakKeyDictionary[Variables, _Policy] = WeakKeyDictionary()
+
+
+def _policy(declared: Declared) -> _Policy:
+    of = declared.settings, declared.managed_settings, declared.client.allow_needs_literal
+    known = _policies.get(declared.variables)
+    if known and all(a is b for a, b in zip(known.of, of, strict=True)):
+        return known
+    denied = (entry for settings in declared.settings for entry in settings.denied)
+    policy = _Policy(of, _Entries(denied, declared.variables), _allow_list(declared))
+    _policies[declared.variables] = policy
+    return policy
+
+
+def _allow_list(declared: Declared) -> _Entries | None:
+    settings = declared.settings
+    if any(s.managed_only for s in declared.managed_settings):
+        settings = declared.managed_settings
+    lists = [s.allowed for s in settings if s.allowed is not None]
+    entries = [entry for entries in lists for entry in entries]
+    strict = declared.client.allow_needs_literal
+    void = {i for i, e in enumerate(entries) if strict and _wildcard_from_variable(e, declared)}
+    return _Entries(entries, declared.variables, void) if lists else None
 
 
 def _wildcard_from_variable(entry: PolicyEntry, declared: Declared) -> bool:
@@ -64,54 +97,109 @@ def _file(origin: Origin) -> str:
     return origin.source.path.rpartition("/")[2]
 
 
-def _allow_list(declared: Declared) -> Sequence[PolicyEntry] | None:
-    settings = declared.settings
-    if any(s.managed_only for s in declared.managed_settings):
-        settings = declared.managed_settings
-    lists = [s.allowed for s in settings if s.allowed is not None]
-    return [entry for entries in lists for entry in entries] if lists else None
+_Place = tuple[int, PolicyEntry]
 
 
-def _relevant(entries: Sequence[PolicyEntry], server: Server) -> Sequence[PolicyEntry]:
-    """URL entries decide alone for remote servers, command entries alone for local ones."""
-    if isinstance(server.transport, Stdio):
-        special = [e for e in entries if e.command is not None]
-    else:
-        special = [e for e in entries if e.url is not None]
-    return special or [e for e in entries if e.name is not None]
+class _Entries:
+    """A list of policy, in its order: each entry is expanded and parsed once, and found by hash.
+
+    Those whose index is in ``void`` let nobody through, but count as entries of their kind.
+    """
+
+    def __init__(
+        self, entries: Iterable[PolicyEntry], variables: Variables, void: Container[int] = ()
+    ) -> None:
+        self._names: dict[str, _Place] = {}
+        self._commands: dict[tuple[str, ...], _Place] = {}
+        self._urls = _Patterns()
+        self._kinds: set[str] = set()
+        for place in enumerate(entries):
+            index, entry = place
+            if entry.name is not None:
+                self._names.setdefault(entry.name, place)
+            elif entry.command is not None:
+                self._kinds.add("command")
+                words = tuple(expand(w, variables).reveal() for w in entry.command)
+                self._commands.setdefault(words, place)
+            elif entry.url is not None:
+                self._kinds.add("url")
+                if index not in void:
+                    self._urls.add(expand(entry.url, variables).reveal(), place)
+
+    def first(self, server: Server, *, alone: bool = False) -> PolicyEntry | None:
+        """Find the first entry that fits.
+
+        ``alone``: URL entries decide alone for remote servers, command entries for local ones.
+        """
+        transport = server.transport
+        if isinstance(transport, Stdio):
+            words = (transport.command, *transport.args)
+            special = self._commands.get(tuple(w.reveal() for w in words))
+            kind = "command"
+        else:
+            special = self._urls.first(transport.url.reveal())
+            kind = "url"
+        named = None if alone and kind in self._kinds else self._names.get(server.name)
+        found = [place for place in (special, named) if place]
+        return min(found, key=_index)[1] if found else None
 
 
-def _matches(entry: PolicyEntry, server: Server, variables: Variables) -> bool:
-    transport = server.transport
-    if entry.name is not None:
-        return entry.name == server.name
-    if isinstance(transport, Stdio):
-        words = (transport.command, *transport.args)
-        wanted = tuple(expand(w, variables).reveal() for w in entry.command or ())
-        return wanted == tuple(w.reveal() for w in words)
-    if entry.url is None:
-        return False
-    return url_matches(expand(entry.url, variables).reveal(), transport.url.reveal())
+def _index(place: _Place) -> int:
+    return place[0]
 
 
-def url_matches(pattern: str, url: str) -> bool:
-    """Compare a URL with a pattern, part by part; both expanded (measured, see the module)."""
-    if pattern == "*":
-        return True
-    wanted, given = _parts(pattern), _parts(url)
-    if wanted is None or given is None:
-        return False
-    return (
-        wanted.scheme in ("*", given.scheme)
-        and _glob(wanted.host, given.host)
-        and (_glob(wanted.port, given.port) if wanted.port else _any_port(wanted, given))
-        and (wanted.path is None or _glob(wanted.path, given.path or "/"))
-    )
+class _Pattern(NamedTuple):
+    """A URL pattern, parsed.  ``port`` "" is the scheme's own, or any if the host holds a `*`."""
+
+    place: _Place
+    scheme: str
+    host: _Glob
+    port: _Glob
+    path: _Glob | None
+
+    def fits(self, given: _Parts) -> bool:
+        """Compare with a URL, part by part (measured, see the module)."""
+        return (
+            self.scheme in ("*", given.scheme)
+            and self.host.fits(given.host)
+            and (
+                self.port.fits(given.port)
+                or (self.port == _ANY_PORT and self.host.tail is not None)
+            )
+            and (self.path is None or self.path.fits(given.path or "/"))
+        )
 
 
-def _any_port(wanted: _Parts, given: _Parts) -> bool:
-    """Without a port a pattern means the scheme's own, or any if its host holds a `*`."""
-    return "*" in wanted.host or not given.port
+class _Patterns:
+    """URL patterns, those of a plain host by their host."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._hosts: dict[str, list[_Pattern]] = {}
+        self._wild: list[_Pattern] = []
+        self._all: _Place | None = None
+
+    def add(self, text: str, place: _Place) -> None:
+        if text in self._seen:
+            return
+        self._seen.add(text)
+        if text == "*":
+            self._all = place
+        parts = _parts(text)
+        if parts is None:
+            return
+        path = None if parts.path is None else _glob(parts.path)
+        pattern = _Pattern(place, parts.scheme, _glob(parts.host), _glob(parts.port), path)
+        plain = pattern.host.tail is None
+        (self._hosts.setdefault(parts.host, []) if plain else self._wild).append(pattern)
+
+    def first(self, url: str) -> _Place | None:
+        given = _parts(url)
+        found = [self._all] if self._all else []
+        if given:
+            for patterns in (self._hosts.get(given.host, ()), self._wild):
+                found += islice((p.place for p in patterns if p.fits(given)), 1)
+        return min(found, key=_index, default=None)
 
 
 class _Parts(NamedTuple):
@@ -150,7 +238,7 @@ def _host_and_port(authority: str) -> tuple[str, str]:
         host, port = authority, ""
     host = host.lower().rstrip(".")
     if not host.isascii():
-        host = host.encode("idna", "ignore").decode("ascii") if len(host) < 64 else host  # noqa: PLR2004
+        host = a_labels(host)
     return host, port
 
 
@@ -169,18 +257,33 @@ def _clean(path: str) -> str:
     return "/" + "/".join(kept) + question + query
 
 
-def _glob(pattern: str, text: str) -> bool:
-    """Match with ``*`` only, in linear time: each piece is looked for behind the last."""
+class _Glob(NamedTuple):
+    """A text in which only ``*`` is special; ``tail`` is None where there is none."""
+
+    head: str
+    middle: tuple[str, ...] = ()
+    tail: str | None = None
+
+    def fits(self, text: str) -> bool:
+        """Match in linear time: each piece is looked for behind the last."""
+        if self.tail is None:
+            return self.head == text
+        if not text.startswith(self.head) or not text.endswith(self.tail):
+            return False
+        at, end = len(self.head), len(text) - len(self.tail)
+        for piece in self.middle:
+            found = text.find(piece, at, end)
+            if found < 0:
+                return False
+            at = found + len(piece)
+        return at <= end
+
+
+_ANY_PORT = _Glob("")
+
+
+def _glob(pattern: str) -> _Glob:
     head, *pieces = pattern.split("*")
     if not pieces:
-        return pattern == text
-    *middle, tail = pieces
-    if not text.startswith(head) or not text.endswith(tail):
-        return False
-    at, end = len(head), len(text) - len(tail)
-    for piece in middle:
-        found = text.find(piece, at, end)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return at <= end
+        return _Glob(head)
+    return _Glob(head, tuple(filter(None, pieces[:-1])), pieces[-1])

@@ -118,7 +118,7 @@ class Conversation:
         return _LOCKED
 
     async def _holds(self, url: httpx.URL, keys: tuple[str, str]) -> bool:
-        with suppress(httpx.HTTPError, httpx.InvalidURL, TooLongError):
+        with suppress(httpx.HTTPError, httpx.InvalidURL, ValueError, TooLongError):
             async with self._send("GET", url, headers={"accept": _JSON}) as response:
                 if response.status_code == _OK and _media(response) == _JSON:
                     found = _object(await _body(response))
@@ -174,8 +174,8 @@ def _onward(response: httpx.Response) -> httpx.URL | None:
     return there if _origin(there) == _origin(here) else None
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port  # `host` decodes A-labels, and not all can be
 
 
 def _refusal(response: httpx.Response) -> Verdict | None:

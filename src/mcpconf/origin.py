@@ -11,7 +11,6 @@ an 8 MB ``~/.claude.json`` costs microseconds, not another parse.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from json import JSONDecodeError, JSONDecoder
@@ -23,6 +22,8 @@ Pointer = tuple[str | int, ...]
 BOM = "\ufeff"
 
 BLANK = " \t\n\r"
+
+_STEP = 4096  # characters
 
 
 def refuse_constant(constant: str) -> None:
@@ -62,16 +63,27 @@ class Source:
     text: str = field(default="", repr=False)
     syntax: str = "json"
     anchors: dict[Pointer, Member] = field(default_factory=dict, repr=False)
-    marks: list[tuple[int, int]] = field(default_factory=lambda: [(0, 1)], repr=False)
+    marks: list[tuple[int, int]] = field(default_factory=lambda: [(1, 0)], repr=False)
+    rows: dict[Pointer, int] = field(default_factory=dict, repr=False)
 
     def position(self, offset: int) -> Position:
-        """Turn a character offset into line and column, counting from the nearest known line."""
-        mark, line = self.marks[bisect_right(self.marks, (offset, 0)) - 1]
-        line += self.text.count("\n", mark, offset)
-        start = self.text.rfind("\n", mark, offset) + 1 or mark
-        if start != mark:
-            insort(self.marks, (start, line))
+        """Turn a character offset into line and column, counting from the mark before it.
+
+        There is a mark every ``_STEP`` characters, be it inside a line: the line there, and where
+        that line starts.  They are set as far as somebody asked, so each look-up costs one step.
+        """
+        while len(self.marks) <= offset // _STEP:
+            self.marks.append(self._count(len(self.marks) * _STEP))
+        line, start = self._count(offset)
         return Position(line, offset - start + 1)
+
+    def _count(self, offset: int) -> tuple[int, int]:
+        """Return the line of an offset and where it starts, from the last mark before it."""
+        index = min(offset // _STEP, len(self.marks) - 1)
+        line, start = self.marks[index]
+        mark = index * _STEP
+        line += self.text.count("\n", mark, offset)
+        return line, self.text.rfind("\n", mark, offset) + 1 or start
 
 
 class Origin(NamedTuple):
@@ -107,7 +119,7 @@ def locate(source: Source, pointer: Pointer) -> Position | None:
     if not pointer:
         return Position(1, 1)
     if source.syntax == "toml":
-        return _locate_toml(source.text, pointer)
+        return _locate_toml(source, pointer)
     known = next(
         (n for n in range(len(pointer), 0, -1) if pointer[:n] in source.anchors),
         0,
@@ -129,30 +141,43 @@ def locate(source: Source, pointer: Pointer) -> Position | None:
     return source.position(found.key_at)
 
 
-def _locate_toml(text: str, pointer: Pointer) -> Position | None:
+def _locate_toml(source: Source, pointer: Pointer) -> Position | None:
     """Find the line of a table or key in TOML: ``[[allow]]`` number *n*, ``[servers.NAME]``, a key.
 
     Pointers into TOML are ours; this looks for the lines that our own format has.
     """
-    first, *rest = pointer
-    nth = rest[0] if rest and isinstance(rest[0], int) else None
-    headers = (
-        (f"[[{first}]]",)
-        if nth is not None
-        else (f"[{first}.{rest[0]}", f'[{first}."{rest[0]}"')
-        if rest
-        else ()
-    )
-    seen = -1
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.replace(" ", "").replace("\t", "")
-        if headers and stripped.startswith(headers):
-            seen += 1
-            if nth is None or seen == nth:
-                return Position(number, 1)
-        elif not rest and stripped.startswith((f"{first}=", f"[{first}]", f"[[{first}]]")):
-            return Position(number, 1)
-    return None
+    if not source.rows:
+        source.rows[()] = 1
+        _note_rows(source.text, source.rows)
+    steps = (s.replace(" ", "") if isinstance(s, str) else s for s in pointer[:2])
+    line = source.rows.get(tuple(steps))
+    return Position(line, 1) if line else None
+
+
+def _note_rows(text: str, rows: dict[Pointer, int]) -> None:
+    """Note the first line of each key and table, and each line of a list of tables."""
+    seen: dict[str, int] = {}
+    for number, written in enumerate(text.split("\n"), 1):
+        line = written.replace(" ", "").replace("\t", "")
+        if line.startswith("[["):
+            name = line[2:].partition("]]")[0]
+            rows.setdefault((name,), number)
+            rows[name, seen.setdefault(name, 0)] = number
+            seen[name] += 1
+        elif line.startswith("["):
+            name, end, rest = _bare(line[1:])
+            rows.setdefault((name, _bare(rest)[0]) if end == "." else (name,), number)
+        elif "=" in line:
+            rows.setdefault((line.partition("=")[0],), number)
+
+
+def _bare(text: str) -> tuple[str, str, str]:
+    """Split off the first part of a table's name: the part, what ends it, and what follows."""
+    if text[:1] in ('"', "'"):
+        part, _, rest = text[1:].partition(text[0])
+        return part, rest[:1], rest[1:]
+    end = min((at for at in map(text.find, ".]") if at >= 0), default=len(text))
+    return text[:end], text[end : end + 1], text[end + 1 :]
 
 
 def members(text: str, start: int) -> Iterator[Member]:

@@ -28,6 +28,7 @@ from mcpconf.classify import endpoint
 from mcpconf.conversation import HEADERS, MOST_BYTES, Conversation, TooLongError, Verdict
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding
+from mcpconf.hosts import parse_destination
 from mcpconf.locality import local_reason
 from mcpconf.model import Remote, Server, Stdio
 from mcpconf.names import Problem, quote
@@ -37,6 +38,7 @@ from mcpconf.urls import parse_url
 
 MOST_PROBES = 500
 _NO_PROXY_FOR_US = "its proxy is not an HTTP proxy"
+_NO_URL = "its URL, or one that it names, cannot be asked"
 _REFUSED, _UNKNOWN_HOST = "connection refused", "no such host"
 _BAD_CERTIFICATE = "TLS certificate not valid"
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
@@ -50,6 +52,7 @@ _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
     (httpx.TimeoutException, "timed out"),
     (httpx.RemoteProtocolError, "no valid HTTP answer"),
     (httpx.NetworkError, "the connection broke off"),
+    (ValueError, _NO_URL),
 )
 
 
@@ -73,9 +76,12 @@ def probe(  # noqa: PLR0913  each is a choice of the caller's
 
         async def one(key: str, url: httpx.URL) -> Probe:
             async with gate:
-                proxy = _proxy(url, environ)
-                talk = _open(url, proxy, tls, sse=remotes[key].type == "sse")
-                verdict = await _timed(talk, timeout, proxied=bool(proxy)) if talk else None
+                try:
+                    proxy = _proxy(url, environ)
+                    talk = _open(url, proxy, tls, sse=remotes[key].type == "sse")
+                    verdict = await _timed(talk, timeout, proxied=bool(proxy)) if talk else None
+                except ValueError:  # what one server says, or how its URL is spelled, stops no other
+                    verdict = "none", _NO_URL
             return Probe(*(verdict or ("none", _NO_PROXY_FOR_US)), at=now())
 
         async with asyncio.TaskGroup() as group:
@@ -129,13 +135,27 @@ def _askable(remote: Remote, *, local: bool) -> httpx.URL | None:
     url = parse_url(text)
     if isinstance(url, Problem) or url.scheme not in {"http", "https"} or url.has_userinfo:
         return None
-    if not local and local_reason(url.host):
+    if not (local if local_reason(url.host) else _is_out_in_the_world(url.host)):
         return None
-    query = text.strip().partition("#")[0].partition("?")[2].encode() or None
-    place = httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
-    with suppress(httpx.InvalidURL):
-        return place.copy_with(path=url.path, query=query)
+    query = _encoded(text.strip().partition("#")[0].partition("?")[2])
+    with suppress(httpx.InvalidURL, ValueError):
+        place = httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
+        return place.copy_with(path=url.path, query=query or None)
     return None
+
+
+def _is_out_in_the_world(host: str) -> bool:
+    """Reserved addresses are nobody's: what answers there is something near, in disguise."""
+    return not isinstance(parse_destination(host), Problem)
+
+
+def _encoded(query: str) -> bytes:
+    """Percent-encode a query as the client does (WHATWG URL §4.4)."""
+    text = query.translate({0x09: None, 0x0A: None, 0x0D: None}).encode("utf-8", "replace")
+    return b"".join(
+        b"%c" % byte if 0x20 < byte < 0x7F and byte not in b"\"#'<>" else b"%%%02X" % byte  # noqa: PLR2004
+        for byte in text
+    )
 
 
 async def _timed(talk: Conversation, seconds: float, *, proxied: bool) -> Verdict:
@@ -147,11 +167,11 @@ async def _timed(talk: Conversation, seconds: float, *, proxied: bool) -> Verdic
                 verdict = await talk.verdict()
         except TimeoutError:
             return "none", f"timed out after {seconds:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, TooLongError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TooLongError) as error:
             why = _cause(error)
             nobody = why in {_REFUSED, _UNKNOWN_HOST}
             verdict = "none", f"its proxy: {why}" if proxied and nobody else why
-        with suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL):
+        with suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError):
             async with asyncio.timeout_at(deadline):
                 await talk.end()
     return verdict
@@ -207,10 +227,11 @@ def _proxy(url: httpx.URL, environ: Mapping[str, str]) -> str:
     names = [f"{scheme}_proxy" for scheme in ("https", "http", "all")]
     proxy = next((p for n in names if (p := environ.get(n) or environ.get(n.upper()))), "")
     port = url.port or (443 if url.scheme == "https" else 80)
+    host = url.raw_host.decode("ascii")  # `url.host` decodes A-labels, and not all can be
     spared = (environ.get("no_proxy") or environ.get("NO_PROXY") or "").lower()
     for item in spared.replace(",", " ").split():
-        below = item.startswith(".") and f".{url.host}".endswith(item)
-        if below or item in {"*", url.host, f"{url.host}:{port}"}:
+        below = item.startswith(".") and f".{host}".endswith(item)
+        if below or item in {"*", host, f"{host}:{port}"}:
             return ""
     return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 

@@ -5,12 +5,11 @@ A matrix: every file that is read, and every way in which it can be broken.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from typing import Any
 import pytest
 
 from mcpconf.clients import CLIENTS, NEWEST
+from mcpconf.readers import world
 from mcpconf.readers.inputs import Request
 from mcpconf.readers.world import read_configuration
 from mcpconf.survey import survey
@@ -323,24 +323,21 @@ def test_a_claude_json_of_six_megabytes_is_quick(house: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [GLOBAL, USER_SETTINGS, MCP])
-def test_a_file_that_changes_all_the_time(house: Any, name: str) -> None:
+def test_a_file_that_changes_all_the_time(house: Any, name: str, monkeypatch: Any) -> None:
+    """Somebody writes between each read and the look whether anybody did."""
     built = house(GOOD)
-    built.put(name, text_of(name) + " " * 1_500_000)
-    touch = (
-        "import itertools, os, sys\n"
-        "for i in itertools.count(10**18): os.utime(sys.argv[1], ns=(i, i))"
-    )
-    with subprocess.Popen([sys.executable, "-c", touch, str(built.root / name)]) as writer:
-        try:
-            while (built.root / name).stat().st_mtime_ns > 10**18 + 10**9:
-                time.sleep(0.01)
-            for _ in range(10):  # the other process may be waiting for its turn
-                answer = built.run("list", "--format", "json")
-                found = findings_at(built, answer, name)
-                if found:
-                    break
-        finally:
-            writer.kill()
+    ticks = itertools.count(10**18)
+    drain = world._drain
+
+    def drained(descriptor: int, limit: int) -> bytes:
+        content = drain(descriptor, limit)
+        tick = next(ticks)
+        os.utime(built.root / name, ns=(tick, tick))
+        return content
+
+    monkeypatch.setattr(world, "_drain", drained)
+    answer = built.run("list", "--format", "json")
+    found = findings_at(built, answer, name)
     assert [f["code"] for f in found] == [NOT_FILE.get(name, "MC007")]
     assert "changed" in found[0]["message"]
     goes_on({"list": answer}, name)

@@ -514,7 +514,7 @@ def valid(text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError:
-        assume(False)  # noqa: FBT003
+        assume(False)
         raise
 
 

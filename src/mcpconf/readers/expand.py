@@ -2,12 +2,13 @@
 
 One pass, nothing else: no ``$NAME``, no nesting, no escape; the default ends at the first ``}``;
 set but empty counts as set; unset without a default stays as it stands.  Header values get a
-second pass.  The scan never goes back, so a hostile text costs no more than its length.
+second pass.  The scan never goes back, so a hostile text costs no more than its length; and one
+that would grow beyond ``LONGEST`` stays as it is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from mcpconf.model import Text
@@ -16,6 +17,10 @@ from mcpconf.secret import hides
 
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _NEXT = _FIRST | frozenset("0123456789")
+
+# Characters.  Linux takes no argument or variable of more than 128 KiB, servers take 8 KB of URL
+# and headers: whatever is longer is no configuration, but a text that doubles and doubles.
+LONGEST = 1024 * 1024
 
 
 class Variables:
@@ -29,6 +34,7 @@ class Variables:
     def __init__(self, *layers: tuple[Mapping[str, str], Origin | None]) -> None:
         self._values: dict[str, str] = {}
         self._origins: dict[str, Origin | None] = {}
+        self._hides: dict[str, bool] = {}
         for values, origin in layers:
             self._values.update(values)
             self._origins.update(dict.fromkeys(values, origin))
@@ -46,6 +52,12 @@ class Variables:
     def get(self, name: str) -> str | None:
         return self._values.get(name)
 
+    def hides(self, name: str) -> bool:
+        """Tell whether the value of a variable that is set may be a secret."""
+        if name not in self._hides:
+            self._hides[name] = hides(name, self._values[name])
+        return self._hides[name]
+
     def origin(self, name: str) -> Origin | None:
         """Where a variable comes from: a settings file, or None for the environment."""
         origin = self._origins.get(name)
@@ -59,6 +71,11 @@ class Reference(NamedTuple):
     end: int
     name: str
     default: str | None
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What decides what stands in its place."""
+        return self.name, self.default
 
 
 def references(text: str) -> list[Reference]:
@@ -95,7 +112,8 @@ def expand(
 ) -> Text:
     """Expand a text once, or twice as the client does with header values (fact 41).
 
-    Variables in ``hidden``, and those that may be secrets, stay references in its safe form.
+    Variables in ``hidden``, and those that may be secrets, stay references in its safe form.  A
+    text that would grow beyond ``LONGEST`` stays as written, and what makes it grow is missing.
     """
     if "${" not in written:
         return Text(written)
@@ -104,10 +122,21 @@ def expand(
     missing: dict[str, None] = {}
     for _ in range(passes):
         found = references(text)
+        values = {r.key: _value(r, variables) for r in found}
         names.update(dict.fromkeys(r.name for r in found))
-        missing.update(dict.fromkeys(r.name for r in found if _value(r, variables) is None))
-        text = _replace(text, lambda r: _value(r, variables))
-        safe = _replace(safe, lambda r: _visible(r, variables, hidden))
+        missing.update(dict.fromkeys(r.name for r in found if values[r.key] is None))
+        growth = [_growth(r, values[r.key]) for r in found]
+        if len(text) + sum(growth) > max(LONGEST, len(written)):
+            growing = (r.name for r, more in zip(found, growth, strict=True) if more > 0)
+            missing.update(dict.fromkeys(growing))
+            text, safe = written, _without_defaults(written)
+            break
+        text = _replace(text, found, values)
+        visible = references(safe)
+        shown = {r.key: r for r in visible}
+        safe = _replace(
+            safe, visible, {key: _visible(r, variables, hidden) for key, r in shown.items()}
+        )
     return Text(written, text, safe=safe, variables=tuple(names), missing=tuple(missing))
 
 
@@ -116,21 +145,36 @@ def _value(reference: Reference, variables: Variables) -> str | None:
     return reference.default if value is None else value
 
 
+def _growth(reference: Reference, value: str | None) -> int:
+    return 0 if value is None else len(value) - (reference.end - reference.start)
+
+
 def _visible(reference: Reference, variables: Variables, hidden: Container[str]) -> str | None:
-    value = variables.get(reference.name)
-    shown = value if value is not None else reference.default
-    if shown is None:
+    name, default = reference.key
+    value = variables.get(name)
+    if value is None and default is None:
         return None
-    if reference.name in hidden or hides(reference.name, shown, written=value is None):
-        return f"${{{reference.name}}}"  # without its default, which may be the secret itself
-    return shown
+    if value is None:
+        secret = name in hidden or hides(name, default or "", written=True)
+    else:
+        secret = name in hidden or variables.hides(name)
+    if secret:
+        return f"${{{name}}}"  # without its default, which may be the secret itself
+    return default if value is None else value
 
 
-def _replace(text: str, value: Callable[[Reference], str | None]) -> str:
+def _without_defaults(written: str) -> str:
+    found = references(written)
+    return _replace(written, found, {r.key: f"${{{r.name}}}" for r in found})
+
+
+def _replace(
+    text: str, found: Iterable[Reference], values: Mapping[tuple[str, str | None], str | None]
+) -> str:
     pieces: list[str] = []
     done = 0
-    for reference in references(text):
-        replacement = value(reference)
+    for reference in found:
+        replacement = values[reference.key]
         if replacement is not None:
             pieces += text[done : reference.start], replacement
             done = reference.end

@@ -85,7 +85,8 @@ def _shallow(text: str) -> tuple[str, int]:
     """
     pieces: list[str] = []
     depth = done = start = first = 0
-    for token in re.finditer(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', text, re.DOTALL):
+    # Possessive, and content with a string that does not end: nothing is looked at twice.
+    for token in re.finditer(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', text, re.DOTALL):
         if token.group() in "[{":
             depth += 1
             if depth == DEEPEST:
@@ -108,14 +109,16 @@ def parse_spine(source: Source, spine: Collection[str]) -> Document | Fault:
     """
     text = source.text
     twice: list[str] = []
+    held: dict[str | int, dict[str, Json]] = {}
 
     def decode(key: str | int, at: int) -> tuple[Json, int]:
         if key not in spine or text[at] != "{":
             return decode_value(text, at)
-        if (key,) in source.anchors:  # given twice: what the first one held does not count
-            for stale in [p for p in source.anchors if len(p) > 1 and p[0] == key]:
-                del source.anchors[stale]
-        return _collect(source, at, (key,), twice, None)
+        for stale in held.get(key, ()):  # given twice: what the first one held does not count
+            del source.anchors[key, stale]
+        value, end = _collect(source, at, (key,), twice, None)
+        held[key] = value
+        return value, end
 
     try:
         start = blank(text, len(BOM) if text.startswith(BOM) else 0)
