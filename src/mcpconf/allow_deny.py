@@ -52,7 +52,7 @@ def judge(server: Server, declared: Declared, *, allow_list: bool = True) -> Ver
 
 
 class _Policy(NamedTuple):
-    """The lists of a configuration, read once for all its servers; ``of`` is where they are from."""
+    """The lists of a configuration, read once for all its servers; ``of`` is their source."""
 
     of: tuple[tuple[Settings, ...], tuple[Settings, ...], bool]
     denied: _Entries

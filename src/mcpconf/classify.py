@@ -47,7 +47,9 @@ def _kind(server: Server, remote: Remote, facts: Facts) -> tuple[Kind, Reason]:
     if not isinstance(url, Problem):
         local = local_reason(url.host)
         if local:
-            return Kind.LOCALHOST, Reason("kind.localhost.url", local, at.at("url"))
+            return Kind.LOCALHOST, Reason(
+                "kind.localhost.url", f"`{url.host}` is {local}", at.at("url")
+            )
     if remote.authorization:
         text = "an Authorization header is configured, so Claude Code tries no OAuth"
         return Kind.HTTP, Reason("kind.http.authorization", text, at.at("headers"))

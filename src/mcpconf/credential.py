@@ -38,7 +38,9 @@ def pattern(which: str) -> re.Pattern[str]:
             "scheme": r"\s*(?:(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2}):[/\\]*|[A-Za-z][A-Za-z0-9+.-]*://)",
             "url": r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'<>]+",
             "plain-url": r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.\[\]:_-]+(?:/[^?#@\s]*)?",
-            "host": r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,80}\.[A-Za-z]{2,20})?(?::\d{1,5})?",
+            # a name with dots, or one label that is a word: db, localhost, eu-west-1
+            "host": r"(?:[a-z]{1,20}(?:-[a-z0-9]{1,12}){0,4}|"
+            r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,80}\.[A-Za-z]{2,20})?)(?::\d{1,5})?",
             "reference": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}",
             "domain": r"[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*\.[a-z]{2,12}",
             "assignment": r"(--?[A-Za-z][\w.-]*|[A-Za-z][\w.-]*)([=:]\s*)([\s\S]+)",

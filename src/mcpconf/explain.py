@@ -15,7 +15,7 @@ from mcpconf.compiler import Compilation
 from mcpconf.contract import EgressRow
 from mcpconf.findings import Finding
 from mcpconf.hosts import parse_destination
-from mcpconf.locality import local_reason
+from mcpconf.locality import METADATA, local_reason
 from mcpconf.model import Classified, Resolved, Server, State
 from mcpconf.names import Problem, quote
 from mcpconf.origin import Origin
@@ -206,7 +206,8 @@ def _closed(host: str, port: int | None, compiled: Compilation) -> Iterator[Line
     local = local_reason(host)
     gateway = list(_through_gateway(host, compiled))
     if local:
-        yield Line("closed", f"it is {local}: a container reaches it only through the gateway")
+        way = "nothing" if local == METADATA else "only the gateway"
+        yield Line("closed", f"it is {local}: {way} reaches it from a container")
     elif port and any(_covers(r, host) for r in compiled.plan.egress.rows):
         ports = [str(r.port) for r in compiled.plan.egress.rows if _covers(r, host)]
         yield Line("closed", f"port {port} is not open, only {', '.join(ports)}")

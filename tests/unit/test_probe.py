@@ -512,6 +512,75 @@ def test_what_is_near_is_left_alone_unless_wanted(monkeypatch) -> None:
         )
 
 
+@pytest.mark.parametrize("local", [False, True])
+def test_a_reserved_address_is_never_asked(monkeypatch, local) -> None:
+    genuine = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _host, *rest, **more: genuine("127.0.0.1", *rest, **more)
+    )
+    hosts = ("0.0.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "203.0.113.9", "a.invalid", "240.1")
+    with loopback(any=http(200, rpc())) as server:
+        for host in hosts:
+            there = remote(f"http://{host}:{server.port}/mcp")
+            assert ask(there, include_local=local) == {}, host
+    assert server.received == []
+
+
+def test_what_is_near_in_another_spelling_is_asked_if_wanted() -> None:
+    with loopback(any=http(200, rpc())) as server:
+        for host in ("127.1", "0x7f.0.0.1", "[::ffff:127.0.0.1]"):
+            there = remote(f"http://{host}:{server.port}/mcp")
+            assert ask(there, include_local=False) == {}
+        assert verdict(f"http://127.1:{server.port}/mcp") == OPEN
+
+
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://xn--a/",
+        "http://xn--a.com:99999/",
+        "http://[/",
+        "http://\u00fc\u2024\u2024.com/",
+        "//xn--\u00fc/",
+        "http://a:b:c/",
+        "/\u00fc?\u00fc",
+        "http://%ff/",
+    ],
+)
+def test_a_redirect_to_no_url_is_the_verdict_of_one_server(status, location) -> None:
+    bad = http(status, Location="@").replace(b"@", location.encode())
+    with loopback(any=bad) as server, loopback(any=http(200, rpc())) as other:
+        found = ask(remote(f"{server.url}/mcp"), remote(f"{other.url}/mcp", name="t"))
+        assert [p.answer for p in found.values()] == ["none", "open"]
+        assert ask(remote(f"{server.url}/sse", "sse")).popitem()[1].answer == "none"
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("\u00fc=true", "%C3%BC=true"),
+        ("a b'<\">{}=", "a%20b%27%3C%22%3E{}="),
+        ("%20=&%=", "%20=&%="),
+        ("\tq=\n", "q="),
+    ],
+)
+def test_a_query_is_sent_as_the_client_sends_it(written, sent) -> None:
+    with loopback(any=http(200, rpc())) as server:
+        assert verdict(f"{server.url}/mcp?{written}") == OPEN
+        assert [line.partition("?")[2] for line in server.lines] == [sent]
+
+
+def test_a_url_of_which_nothing_can_be_made_stops_no_other() -> None:
+    with loopback(any=http(200, rpc())) as server:
+        odd = [
+            remote("https://xn--a.com/", name="a"),
+            remote(f"{server.url}/mcp?\ud800=", name="c"),
+        ]
+        found = ask(*odd, remote(f"{server.url}/mcp", name="d"), timeout=0.5)
+        assert "open" in [p.answer for p in found.values()]
+
+
 def test_commands_are_not_asked_but_what_they_wrap_is() -> None:
     with loopback(any=http(200, rpc())) as server:
         url = f"{server.url}/mcp"

@@ -467,6 +467,66 @@ def test_a_clone_that_imitates_our_links_is_foreign(target: Target, tmp_path: Pa
     assert (tmp_path / "ssh" / "mcp.json").read_text() == "theirs\n"
 
 
+def take(path: Path, what: str, theirs: Path) -> None:
+    if what == "empty":
+        path.mkdir()
+    elif what == "file":
+        path.write_text("theirs\n")
+    elif what == "fifo":
+        os.mkfifo(path)
+    elif what == "socket":
+        os.mknod(path, stat.S_IFSOCK)
+    elif what == "link":
+        path.symlink_to(theirs)
+
+
+@pytest.mark.parametrize("what", ["full", "empty", "file", "fifo", "socket", "link"])
+@pytest.mark.parametrize("name", [".building", ".link", ".building-1", ".link-1"])
+def test_a_clone_that_takes_the_names_of_our_temporaries(
+    target: Target, tmp_path: Path, name: str, what: str
+) -> None:
+    (tmp_path / "theirs" / "x").mkdir(parents=True)
+    first = target.container / name.partition("-")[0]
+    for planted in {first, target.container / name}:
+        planted.mkdir(parents=True)
+        (planted / "x").mkdir()
+    if what != "full":
+        shutil.rmtree(planted)
+        take(planted, what, tmp_path / "theirs")
+    for label in "abbc":
+        assert sync(target, artifacts(label)) == []
+        assert is_whole(target, artifacts(label))
+    assert (tmp_path / "theirs" / "x").is_dir()
+    assert remove(target) == ()
+    left = {p.name for p in target.container.iterdir()} if target.container.exists() else set()
+    assert left <= {".building", ".link", name}
+
+
+@pytest.mark.parametrize("reader", Reader)
+def test_a_failure_names_the_directory_it_is_in(
+    target: Target, monkeypatch: pytest.MonkeyPatch, reader: Reader
+) -> None:
+    sync(target, artifacts("a"))
+    where = target.of(reader).stat()
+    genuine = os.readlink
+
+    def readlink(path: str, *, dir_fd: int | None = None) -> str:
+        if dir_fd is not None and os.path.samestat(os.fstat(dir_fd), where):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return genuine(path, dir_fd=dir_fd)
+
+    seen = changes(artifacts("b"), target)
+    monkeypatch.setattr(os, "readlink", readlink)
+    for work in (
+        lambda: changes(artifacts("b"), target),
+        lambda: write(seen, target),
+        lambda: remove(target),
+    ):
+        with pytest.raises(Failure) as failure:
+            work()
+        assert f"the files in {target.of(reader)} could not be" in str(failure.value)
+
+
 def test_a_link_inside_a_generation_is_foreign(target: Target, tmp_path: Path) -> None:
     sync(target, artifacts("a"))
     (tmp_path / "secret").write_text("theirs\n")

@@ -81,7 +81,7 @@ def _lower(classified: Classified, terms: Terms) -> Planned:
             server.origin,
             help=("rename it; letters, digits, `-` and `_` are safe everywhere",),
         )
-        return nothing(classified, fault, finding)
+        return nothing(classified, f"its name {fault}", finding)
     if server.scope is Scope.PLUGIN and server.name.split(":")[1] in terms.project_plugins:
         finding = Finding(
             "MC082",

@@ -151,7 +151,7 @@ def _row(item: Mapping[str, object], at: Origin, layer: Layer) -> Row | Finding:
 
 def _remarks(row: Row) -> Iterator[Finding]:
     if not row.why:
-        text = f"`{row.destination.host}` is open without a reason"
+        text = f"`{row.destination.host}` is listed without a reason"
         yield Finding("MC083", text, row.origin, help=('add `why = "…"`',))
     written = looks_alike(row.destination.host)
     if written:

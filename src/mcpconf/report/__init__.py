@@ -21,6 +21,7 @@ from mcpconf.names import is_visible
 from mcpconf.origin import Origin
 from mcpconf.survey import Survey
 
+_LONGEST_POINTER = 160  # characters; a name from a file may have thousands
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 
 
@@ -116,7 +117,10 @@ def place(origin: Origin) -> str:
     """A place as people write it: ``~/.claude.json:41:5  /mcpServers/linear``."""
     position = origin.position
     numbers = f":{position.line}:{position.column}" if position and origin.source.text else ""
-    pointer = f"  {safe(origin.json_pointer)}" if origin.pointer else ""
+    pointer = origin.json_pointer
+    if len(pointer) > _LONGEST_POINTER:
+        pointer = f"{pointer[:_LONGEST_POINTER]}…"
+    pointer = f"  {safe(pointer)}" if pointer else ""
     return f"{shown_path(origin.source.path)}{numbers}{pointer}"
 
 

@@ -67,7 +67,8 @@ def remove(target: Target) -> tuple[Finding, ...]:
             changes = compare((), folders, target)
             if look(host, MANIFEST).content is not None:
                 for folder in folders.values():
-                    _clear(folder, [c for c in changes if c.reader is folder.reader])
+                    with explained(folder.path, "removed"):
+                        _clear(folder, [c for c in changes if c.reader is folder.reader])
             os.unlink(LOCK, dir_fd=host.fd)
     for reader in Reader:
         with suppress(OSError):
@@ -133,7 +134,8 @@ def _take_over(folder: Folder, names: Iterable[str]) -> None:
 
     Nothing changes for a reader, and now the flip exchanges them together with the others.
     """
-    found = {name: look(folder, name) for name in sorted(names)}
+    with explained(folder.path, "read"):
+        found = {name: look(folder, name) for name in sorted(names)}
     plain = [name for name, standing in found.items() if standing.form is Form.FILE]
     if not plain:
         return

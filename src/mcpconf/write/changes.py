@@ -110,9 +110,13 @@ def changes(artifacts: tuple[Artifact, ...], target: Target) -> tuple[Change, ..
 
 
 def _links(folders: Folders) -> dict[str, str | None]:
-    host = folders.get(Reader.HOST)
-    links = {folder.reader.value: current(folder) for folder in folders.values()}
-    return {**links, NEXT: read_link(host, NEXT) if host else None}
+    links: dict[str, str | None] = {NEXT: None}
+    for reader, folder in folders.items():
+        with explained(folder.path, "read"):
+            links[reader.value] = current(folder)
+            if reader is Reader.HOST:
+                links[NEXT] = read_link(folder, NEXT)
+    return links
 
 
 def _check(artifacts: Iterable[Artifact]) -> None:
@@ -133,7 +137,8 @@ def compare(
     found = list(_obstacles(folders))
     for key in sorted({*wanted, *recorded}, key=lambda k: (k[0], k[1].value)):
         name, reader = key
-        standing = look(folders.get(reader), name)
+        with explained(target.of(reader), "read"):
+            standing = look(folders.get(reader), name)
         kind = _kind(wanted.get(key), standing, recorded.get(key))
         what = standing.what or "not a file that mcpconf wrote"
         path = target.of(reader) / name
@@ -143,7 +148,8 @@ def compare(
 
 def _obstacles(folders: Folders) -> Iterator[Change]:
     for reader, folder in folders.items():
-        what = obstacle(folder)
+        with explained(folder.path, "read"):
+            what = obstacle(folder)
         if what:
             yield Change(Kind.FOREIGN, CURRENT, reader, folder.path / CURRENT, what=what)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
 
@@ -21,7 +22,7 @@ from mcpconf.write.standing import (
 
 _BUILDING = ".building"
 _LINK = ".link"
-TEMPORARIES = (_BUILDING, _LINK)
+_TEMPORARY = re.compile(r"\.(building|link)(-[1-9][0-9]*)?")
 
 
 def free_name(identity: str, folders: Iterable[Folder]) -> str:
@@ -34,8 +35,8 @@ def free_name(identity: str, folders: Iterable[Folder]) -> str:
 def build(folder: Folder, generation: str, contents: Mapping[str, bytes]) -> None:
     """Make a generation, whole before it gets its name, and on the disk before anybody sees it."""
     with explained(folder.path):
-        os.mkdir(_BUILDING, 0o700, dir_fd=folder.fd)
-        fd = open_directory(folder.fd, _BUILDING)
+        building = _temporary(_BUILDING, lambda name: os.mkdir(name, 0o700, dir_fd=folder.fd))
+        fd = open_directory(folder.fd, building)
         try:
             for name, content in sorted(contents.items()):
                 _create(fd, name, content, folder.mode & 0o666)
@@ -43,8 +44,30 @@ def build(folder: Folder, generation: str, contents: Mapping[str, bytes]) -> Non
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(_BUILDING, generation, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
+        os.rename(building, generation, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
         os.fsync(folder.fd)
+
+
+def _temporary(name: str, make: Callable[[str], None]) -> str:
+    """Make a temporary under a name that is free: a clone may hold what :func:`drop` leaves."""
+    for number in count():
+        free = f"{name}-{number}" if number else name
+        with suppress(FileExistsError):
+            make(free)
+            return free
+    raise AssertionError
+
+
+def drop_temporaries(folder: Folder) -> None:
+    """Delete what a killed sync left.  What cannot be deleted is in nobody's way."""
+    for name in temporaries(folder):
+        with suppress(OSError):
+            drop(folder, name)
+
+
+def temporaries(folder: Folder) -> list[str]:
+    with explained(folder.path, "read"):
+        return [entry for entry in entries(folder.fd) if _TEMPORARY.fullmatch(entry)]
 
 
 def _create(fd: int, name: str, content: bytes, mode: int) -> None:
@@ -62,8 +85,8 @@ def _create(fd: int, name: str, content: bytes, mode: int) -> None:
 def point(folder: Folder, name: str, to: str) -> None:
     """Make a link, or exchange what stands there for it, in one step."""
     with explained(folder.path):
-        os.symlink(to, _LINK, dir_fd=folder.fd)
-        os.rename(_LINK, name, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
+        new = _temporary(_LINK, lambda free: os.symlink(to, free, dir_fd=folder.fd))
+        os.rename(new, name, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
         os.fsync(folder.fd)
 
 

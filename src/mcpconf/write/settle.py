@@ -7,7 +7,13 @@ from pathlib import Path
 
 from mcpconf.emit import Reader
 from mcpconf.write.folder import Folder, Folders, Target, explained, opened
-from mcpconf.write.generation import TEMPORARIES, drop, point, unlink_dangling
+from mcpconf.write.generation import (
+    drop,
+    drop_temporaries,
+    point,
+    temporaries,
+    unlink_dangling,
+)
 from mcpconf.write.lock import locked
 from mcpconf.write.standing import CURRENT, GENERATION, current, exists, read_link
 
@@ -52,7 +58,7 @@ def recover(target: Target) -> None:
     """
     with explained(target.host), opened(target, create=False) as folders:
         host = folders.get(Reader.HOST)
-        if host and any(exists(f, name) for f in folders.values() for name in (NEXT, *TEMPORARIES)):
+        if host and (exists(host, NEXT) or any(map(temporaries, folders.values()))):
             with locked(host):
                 settle(folders)
 
@@ -60,11 +66,11 @@ def recover(target: Target) -> None:
 def settle(folders: Folders) -> None:
     """Do the same for open directories, under the lock."""
     for folder in folders.values():
-        for name in TEMPORARIES:
-            drop(folder, name)
+        drop_temporaries(folder)
     _decide(folders)
     for folder in folders.values():
-        unlink_dangling(folder)
+        with explained(folder.path):
+            unlink_dangling(folder)
 
 
 def _decide(folders: Folders) -> None:
@@ -84,5 +90,6 @@ def _decide(folders: Folders) -> None:
 def forget(folders: Folders, generation: str) -> None:
     """Delete a generation that did not come into force."""
     for folder in folders.values():
-        if current(folder) != generation:
-            drop(folder, generation)
+        with explained(folder.path):
+            if current(folder) != generation:
+                drop(folder, generation)
