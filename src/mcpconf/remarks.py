@@ -91,7 +91,7 @@ def _missing(server: Server, name: str) -> Iterator[Finding]:
         ("Claude Code sends the text `${…}` as it stands",),
         (
             f"export {next(iter(missing))} in the shell that runs mcpconf and claude",
-            f"or write a default: `${{{next(iter(missing))}:-}}`",
+            f"or write a default, if it works without: `${{{next(iter(missing))}:-}}`",
         ),
     )
 

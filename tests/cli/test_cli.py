@@ -451,3 +451,43 @@ def test_colour_is_for_terminals_and_no_color_is_obeyed(house: Callable[..., Any
     assert b"error[MC002]" in plain
     assert b"\x1b[1;31m" not in plain
     assert "\x1b" not in built.run("list").err
+
+
+def test_the_example_is_not_shown_where_there_are_servers(house: Any) -> None:
+    built = house({"home/.claude.json": {"mcpServers": {"s": {"command": "npx", "args": ["x"]}}}})
+    said = built.run("plan", "--or-example")
+    assert said.err.startswith("servers: 1 active")
+    assert "MC005" not in said.err, "the file is read twice and nothing in it is given twice"
+
+
+def test_the_example_is_shown_where_there_is_none(house: Any) -> None:
+    said = house().run("plan", "--or-example")
+    assert said.code == 0
+    assert "bundled example" in said.err
+    assert [line.split()[0] for line in said.out.splitlines()[1:5]] == [
+        "exa", "context7", "atlassian", "ray",
+    ]  # fmt: skip
+
+
+def test_a_withdrawn_secret_is_gone_after_the_next_sync(house: Any) -> None:
+    entry = {"command": "npx", "args": ["x"], "env": {"API_KEY": "zqj-planted"}}
+    built = house({"home/.claude.json": {"mcpServers": {"s": entry}}})
+    built.put("home/.config/mcpconf/mcpconf.toml", '[servers.s]\nsecrets = "container"\n')
+    built.run("sync")
+    built.put("home/.config/mcpconf/mcpconf.toml", "")
+    built.run("sync")
+    built.run("sync")
+    texts = [p.read_text() for p in built.container.rglob("*") if p.is_file()]
+    assert texts
+    assert not any("zqj-planted" in text for text in texts)
+
+
+def test_allow_takes_a_port_behind_the_host(house: Any) -> None:
+    built = house()
+    assert built.run("allow", "api.example.com:8443").code == 0
+    assert "api.example.com:8443" in built.run("explain", "api.example.com:8443").out
+
+
+def test_trust_says_why_a_server_is_not_in_force(house: Any) -> None:
+    built = house({"project/.mcp.json": {"mcpServers": {"s": {"command": "x"}}}})
+    assert "`s` is pending" in built.run("trust", "s").err

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from mcpconf.readers.inputs import Configuration
     from mcpconf.readers.places import Places
 
-Check = Annotated[bool, typer.Option("--check", help="Exit 1 if a sync would change anything.")]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="Exit 1 if a sync would change anything (an error does so anyway)."
+    ),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Overwrite generated files that somebody edited.")
 ]
@@ -75,6 +80,8 @@ def list_servers(
         report.as_json(view.survey_json(surveyed, found, reveal=reveal))
     else:
         report.survey(surveyed, found)
+        if reveal:
+            report.say("--reveal shows values with --format json")
     leave(surveyed.findings)
 
 

@@ -35,6 +35,9 @@ def allow(
     from mcpconf import edit
     from mcpconf.report import plans
 
+    name, colon, number = host.rpartition(":")
+    if colon and number.isdigit() and ":" not in name and "/" not in name:
+        host, port = name, [*(port or ()), int(number)]  # api.example.com:8443
     configuration, places = o.look(home, project)
     scope = None if everywhere else configuration.key
     if undo:
@@ -80,6 +83,12 @@ def _find(name: str, resolved: tuple[Resolved, ...]) -> Server:
     }
     if name in active:
         return active[name]
+    other = next((r for r in reversed(resolved) if r.server.name == name), None)
+    if other is not None:
+        raise Usage(
+            f"{quote(name)} is {other.state.value}, not in force: {other.because.text}",
+            help="`mcpconf explain` says more",
+        )
     near = get_close_matches(name, active, 1)
     help_ = f"did you mean {quote(near[0])}?" if near else "`mcpconf list` shows what there is"
     raise Usage(f"no server {quote(name)} is in force here", help=help_)

@@ -75,7 +75,10 @@ def remarks(case: Case) -> Iterator[Finding]:
                 f"argument {i + 1} of {case.name} is a path outside the project",
                 origin.at("args", i),
                 ("it does not exist in the container",),
-                ("move it into the project, or trust the server to run on the host",),
+                (
+                    "move it into the project",
+                    f"or run it on the host: mcpconf trust {shell_word(case.server.name)}",
+                ),
             )
         if any(local_reason(host) for host, _ in hosts_in_text(value)):
             yield _names_host(case, f"argument {i + 1}", ("args", i))

@@ -201,7 +201,7 @@ def _about_kept(case: Case, names: list[str]) -> Iterator[Finding]:
         ("its entry refers to the container's own variable, which is empty unless you set it",),
         (
             f"run it on the host instead, with its secrets: mcpconf trust {word}",
-            f'or let them in: `[servers.{word}] secrets = "container"` in your mcpconf.toml',
+            f'or let them in: `secrets = "container"` below `[servers.{word}]` in mcpconf.toml',
         ),
     )
 

@@ -110,6 +110,7 @@ def parse_spine(source: Source, spine: Collection[str]) -> Document | Fault:
     text = source.text
     twice: list[str] = []
     held: dict[str | int, dict[str, Json]] = {}
+    source.anchors.clear()  # a source may be read twice, and nothing of the first time counts
 
     def decode(key: str | int, at: int) -> tuple[Json, int]:
         if key not in spine or text[at] != "{":

@@ -15,7 +15,7 @@ from mcpconf.plan.terms import Planned
 from mcpconf.readers.around import Target
 from mcpconf.readers.facts import Probe, probe_key
 from mcpconf.secret import shown_args, shown_url
-from mcpconf.write import Change
+from mcpconf.write import Change, Kind
 
 
 def plan(compiled: Compilation, target: Target, changes: Sequence[Change]) -> None:
@@ -47,7 +47,7 @@ def plan(compiled: Compilation, target: Target, changes: Sequence[Change]) -> No
     for change in changes:
         report.out(f"{change.kind.value:9}  {report.shown_path(str(change.path))}")
     for change in changes:
-        for line in change.diff:
+        for line in () if change.kind is Kind.CREATE else change.diff:
             report.out(report.safe(line))
 
 
@@ -84,7 +84,8 @@ def written(
     """Say what a sync did."""
     _understood(compiled, target)
     if stopped:
-        report.say("nothing was written: the container keeps what it has")
+        codes = ", ".join(dict.fromkeys(f.code for f in stopped))
+        report.say(f"nothing was written because of {codes}: the container keeps what it has")
         return
     changed = [c for c in changes if c.kind.value != "unchanged"]
     for change in changed:
@@ -93,7 +94,7 @@ def written(
         report.say("everything was up to date")
     carried = sum(p.entry is not None for p in compiled.plan.servers)
     report.say(
-        f"{carried} of {len(compiled.plan.servers)} servers in the container, "
+        f"prepared: {carried} of {len(compiled.plan.servers)} servers for the container, "
         f"{len(compiled.plan.egress.rows)} hosts open, "
         f"{len(compiled.plan.routes.routes)} through the gateway"
     )

@@ -22,7 +22,7 @@ from mcpconf.write.generation import (
 from mcpconf.write.lock import LOCK, locked
 from mcpconf.write.manifest import MANIFEST, digest, record
 from mcpconf.write.settle import flip, forget, settle
-from mcpconf.write.standing import A_DIRECTORY, CURRENT, Form, current, look
+from mcpconf.write.standing import A_DIRECTORY, CURRENT, GENERATION, Form, current, look
 
 Contents = Mapping[Reader, Mapping[str, bytes]]
 
@@ -36,8 +36,11 @@ def write(
     never deletes a directory.
     """
     stopped = _findings(changes)
-    if (stopped and not force) or all(c.kind is Kind.UNCHANGED for c in changes):
+    if stopped and not force:
         return stopped
+    if all(change.kind is Kind.UNCHANGED for change in changes):
+        _retire(target)
+        return ()
     _refuse_directories(changes)
     artifacts = tuple(c.artifact for c in changes if c.artifact)
     with (
@@ -54,6 +57,23 @@ def write(
             _refuse_directories(fresh)
             _exchange(fresh, folders)
     return ()
+
+
+def _retire(target: Target) -> None:
+    """Drop what earlier generations left: who opened them has had a whole sync's time.
+
+    They may hold what a policy let in and does not any more.
+    """
+    with explained(target.host), opened(target, create=False) as folders:
+        host = folders.get(Reader.HOST)
+        if host and any(map(_has_stale, folders.values())):
+            with locked(host), suppress(OSError):
+                for folder in folders.values():
+                    drop_all_but(folder, (current(folder),))
+
+
+def _has_stale(folder: Folder) -> bool:
+    return any(GENERATION.fullmatch(n) and n != current(folder) for n in os.listdir(folder.fd))
 
 
 def remove(target: Target) -> tuple[Finding, ...]:
