@@ -171,6 +171,15 @@ class Server(NamedTuple):
         """Whether it came with the project or a plugin, so that others may change it."""
         return self.scope in (Scope.PROJECT, Scope.PLUGIN)
 
+    def depends_on_variables(self) -> bool:
+        """Whether variables take part in what is reached: 2.1.328 then asks the allow list (23)."""
+        transport = self.transport
+        if isinstance(transport, Remote):
+            texts = (transport.url, *transport.headers.values())
+        else:
+            texts = (transport.command, *transport.args)
+        return any(text.variables for text in texts)
+
     def endpoint(self) -> tuple[str, ...]:
         """What the server is, whatever its name: its URL, or its command and arguments."""
         if isinstance(self.transport, Remote):

@@ -223,6 +223,7 @@ def _managed(declared: Declared, rules: Rules) -> Iterator[Resolved]:
     for server in declared.managed:
         own = _own(server)
         if isinstance(server, Server):
-            verdict = judge(server, declared, allow_list=rules.client.managed_allow_list)
+            listed = rules.client.managed_allow_list or server.depends_on_variables()
+            verdict = judge(server, declared, allow_list=listed)
             own = _disabled(own, declared, rules) if verdict.allowed else _denied(own, verdict)
         yield own
