@@ -12,11 +12,11 @@ from itertools import islice
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from mcpconf.expand import Variables, expand
 from mcpconf.model import Reason, Server, Stdio
 from mcpconf.names import a_labels
 from mcpconf.origin import Origin
 from mcpconf.readers.declared import Declared
-from mcpconf.readers.expand import Variables, expand
 from mcpconf.readers.settings import PolicyEntry, Settings
 
 

@@ -16,10 +16,10 @@ import pytest
 
 from mcpconf.allow_deny import judge
 from mcpconf.clients import CLIENTS, NEWEST
+from mcpconf.expand import LONGEST, Variables, expand
 from mcpconf.model import Server
 from mcpconf.origin import Position, Source, locate
 from mcpconf.readers.declared import declare
-from mcpconf.readers.expand import LONGEST, Variables, expand
 from mcpconf.readers.inputs import Request
 from mcpconf.readers.json_text import Document, Fault, parse, parse_spine
 from mcpconf.readers.world import read_configuration

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mcpconf.expand import Variables, expand, references
 from mcpconf.model import Text
 from mcpconf.origin import BOM, Origin, Source, locate
-from mcpconf.readers.expand import Variables, expand, references
 from mcpconf.readers.json_text import Document, Fault, parse, parse_spine
 
 # --- places -------------------------------------------------------------------------------------

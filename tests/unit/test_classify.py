@@ -8,11 +8,11 @@ import pytest
 
 from mcpconf.classify import classify
 from mcpconf.clients import CLIENTS, NEWEST
+from mcpconf.expand import Variables
 from mcpconf.model import Classified, Kind, Scope, Skipped, Stdio
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.catalogue import Catalogue
 from mcpconf.readers.entries import build, check
-from mcpconf.readers.expand import Variables
 from mcpconf.readers.facts import Facts, Probe, login_key, probe_key
 from mcpconf.reasons import REASONS
 

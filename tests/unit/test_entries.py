@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from mcpconf.clients import CLIENTS, NEWEST
+from mcpconf.expand import Variables
 from mcpconf.model import Opaque, Remote, Scope, Skipped, Stdio
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.entries import build, check, white_space
-from mcpconf.readers.expand import Variables
 
 NEW, OLD = CLIENTS["2.1.328"], CLIENTS["2.1.197"]
 HTTP = {"type": "http", "url": "https://example.com/mcp"}

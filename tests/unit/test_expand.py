@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mcpconf.expand import Variables, expand
 from mcpconf.origin import Origin, Source
-from mcpconf.readers.expand import Variables, expand
 
 VALUES = {"SET": "value", "EMPTY": "", "INNER": "${SET}", "_under1": "u"}
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mcpconf.contract import Egress, GatewayAddress, Ref, Route, Routes
+from mcpconf.expand import Variables
 from mcpconf.findings import Finding
 from mcpconf.model import BRIDGE, Classified, Json, Reason, Remote, Server, Text
 from mcpconf.names import is_visible, quote
 from mcpconf.origin import Origin
 from mcpconf.readers.catalogue import Catalogue
-from mcpconf.readers.expand import Variables
 from mcpconf.readers.policy import Policy
 from mcpconf.readers.policy_file import ServerPolicy
 

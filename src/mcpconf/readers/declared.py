@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mcpconf.clients import Client
+from mcpconf.expand import Variables
 from mcpconf.findings import Finding
 from mcpconf.model import Scope, Server, Skipped
 from mcpconf.origin import Origin
-from mcpconf.readers.expand import Variables
 from mcpconf.readers.global_file import (
     disabled,
     global_env,

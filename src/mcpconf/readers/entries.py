@@ -11,8 +11,8 @@ from math import isinf
 from typing import NamedTuple
 
 from mcpconf.clients import Client
+from mcpconf.expand import Variables, expand
 from mcpconf.model import Json, Opaque, Remote, Server, Skipped, Stdio, Text, normalised
-from mcpconf.readers.expand import Variables, expand
 from mcpconf.secret import tainted
 
 _RESERVED = frozenset({"workspace", "claude-in-chrome", "computer-use", "Claude_Preview"})
