@@ -22,6 +22,7 @@ from mcpconf import report, view
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.compiler import Compilation, compile_project
 from mcpconf.explain import explain
+from mcpconf.model import mint
 from mcpconf.readers.inputs import Request
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around
@@ -56,7 +57,11 @@ def compiled(given: Path, house: Any) -> dict[str, str]:
         managed=house.root / "managed",
     )
     texts = dict(_texts(request, options.get("explain", [])))
-    return {name: house.normalised(text) for name, text in texts.items()}
+    project = mint(os.path.realpath(house.project))
+    return {
+        name: house.normalised(text.replace(f'"{project}"', '"<ID OF PROJECT>"'))
+        for name, text in texts.items()
+    }
 
 
 def _texts(request: Request, questions: list[str]) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from mcpconf.contract import GatewayAddress
 from mcpconf.emit import Artifact
 from mcpconf.emit.render import emit
 from mcpconf.findings import Finding
+from mcpconf.model import Text
 from mcpconf.plan import plan
 from mcpconf.plan.egress import Layers, chosen_stacks
 from mcpconf.plan.terms import Plan, Site, Terms
@@ -32,8 +33,13 @@ class Compilation(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def compile_project(surveyed: Survey, around: Surroundings, target: Target) -> Compilation:
-    """What the user wrote, in; what the container gets, out.  Touches nothing."""
+def compile_project(
+    surveyed: Survey, around: Surroundings, target: Target, token: Text | None = None
+) -> Compilation:
+    """What the user wrote, in; what the container gets, out.  Touches nothing.
+
+    ``token`` is the project's credential at the gateway; None: it has none yet.
+    """
     configuration = surveyed.configuration
     policy, policy_findings = read_policy(
         around.user_policy, around.project_policy, configuration.key, around.policy_path
@@ -58,7 +64,13 @@ def compile_project(surveyed: Survey, around: Surroundings, target: Target) -> C
     layers = Layers(around.shipped, policy, around.stacks)
     planned = plan([classify(s, facts) for s in surveyed.active()], terms, layers)
     findings = (*surveyed.findings, *facts.findings, *policy_findings, *planned.findings)
-    return Compilation(surveyed, planned, chosen_stacks(layers), emit(planned), findings)
+    artifacts = emit(planned, target.project, token)
+    return Compilation(surveyed, planned, chosen_stacks(layers), artifacts, findings)
+
+
+def with_token(compiled: Compilation, target: Target, token: Text) -> Compilation:
+    """The same with the token that was made for it."""
+    return compiled._replace(artifacts=emit(compiled.plan, target.project, token))
 
 
 def _gateway(policy: Policy, default: GatewayAddress) -> GatewayAddress:

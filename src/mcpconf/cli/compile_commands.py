@@ -19,11 +19,14 @@ from mcpconf.findings import Finding, blocking
 from mcpconf.survey import kinds, survey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcpconf.compiler import Compilation
     from mcpconf.readers.around import Target
     from mcpconf.readers.facts import Facts
     from mcpconf.readers.inputs import Configuration
     from mcpconf.readers.places import Places
+    from mcpconf.write import Change
 
 Check = Annotated[
     bool,
@@ -106,7 +109,7 @@ def plan(
         report.say("no MCP server is configured here; this is the bundled example\n")
         example = data("templates", "example", "home")
         looked = o.look(example, project, client)[0], looked[1]
-    compiled, target, _ = _compiled(*looked, out)
+    compiled, target, _ = _compiled(*looked, out, with_token=True)
     place = write.Target(target.container, target.host, target.root)
     changes = write.changes(compiled.artifacts, place)
     findings = (*compiled.findings, *(c.finding for c in changes if c.finding))
@@ -131,14 +134,17 @@ def sync(
 ) -> None:
     """Write the container's mcp.json, the egress whitelist and the gateway's routes."""
     from mcpconf import view, write
+    from mcpconf.compiler import with_token
     from mcpconf.report import plans
 
     looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
-    compiled, target, _ = _compiled(*looked, out)
+    compiled, target, _ = _compiled(*looked, out, with_token=True)
     place = write.Target(target.container, target.host, target.root)
-    changes = write.changes(compiled.artifacts, place)
     findings = compiled.findings
     stopped = blocking(findings)
+    if compiled.plan.routes.routes and not stopped:
+        compiled = with_token(compiled, target, write.make_token(place))
+    changes = write.changes(compiled.artifacts, place)
     if not stopped:
         in_the_way = write.write(changes, place, force=force)
         findings, stopped = (*findings, *in_the_way), in_the_way
@@ -147,6 +153,8 @@ def sync(
     else:
         report.findings(findings)
         plans.written(compiled, target, changes, stopped)
+    if not stopped:
+        _tell_the_gateway(looked[1], changes, needed=bool(compiled.plan.routes.routes))
     leave(findings)
 
 
@@ -182,15 +190,29 @@ def _has_servers(configuration: Configuration) -> bool:
 
 
 def _compiled(
-    configuration: Configuration, places: Places, out: o.Out = None
+    configuration: Configuration, places: Places, out: o.Out = None, *, with_token: bool = False
 ) -> tuple[Compilation, Target, Facts]:
     from mcpconf.compiler import compile_project
     from mcpconf.readers.surroundings import look_around
     from mcpconf.readers.target import find_target
+    from mcpconf.readers.token import read_token
 
     target = find_target(configuration.cwd, configuration.key, places, out)
     around = look_around(configuration, places, target.host)
-    return compile_project(survey(configuration), around, target), target, around.facts
+    token = read_token(target.host) if with_token else None
+    return compile_project(survey(configuration), around, target, token), target, around.facts
+
+
+def _tell_the_gateway(places: Places, changes: Sequence[Change], *, needed: bool) -> None:
+    """Let a running gateway see the new routes; say so if there are some and none runs."""
+    from mcpconf.service import control
+
+    changed = any(c.kind.value != "unchanged" for c in changes)
+    running = (places.gateway / control.CONTROL).exists()
+    if running and changed:
+        running = control.poke(places.gateway)
+    if needed and not running:
+        report.say("the gateway does not run; start it: mcpconf gateway start")
 
 
 def leave(findings: tuple[Finding, ...], *, changed: bool = False) -> NoReturn:

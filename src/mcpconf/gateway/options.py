@@ -2,7 +2,7 @@
 
 The service has done this before ``serve`` is called: ``state/gateway`` exists (0700), the lock of
 the one gateway per user is held, the pid file is written, and what a dead gateway left at
-``socket`` and ``control`` is gone.  The server binds, serves, and unlinks the two sockets at its end.
+``socket`` and ``control`` is gone.  The server binds, serves, and unlinks both at its end.
 """
 
 from __future__ import annotations

@@ -44,3 +44,8 @@ class Target(NamedTuple):
     root: Path | None
     programs: frozenset[str]
     gateway: GatewayAddress
+
+    @property
+    def project(self) -> str:
+        """The project's id: the name of its state directory, its part of the gateway's paths."""
+        return self.host.name

@@ -28,6 +28,11 @@ class Places:
     def facts(self) -> Path:
         return self.cache / "facts.json"
 
+    @property
+    def gateway(self) -> Path:
+        """What the one gateway of this user keeps: sockets, pid, logs."""
+        return self.state / "gateway"
+
     def of_project(self, key: str) -> Path:
         """The state directory of one project; ``key`` is the project's path."""
         return self.state / "projects" / mint(key)

@@ -42,5 +42,16 @@ from mcpconf.write.apply import remove, write
 from mcpconf.write.changes import Change, Kind, changes
 from mcpconf.write.folder import Target
 from mcpconf.write.settle import in_force, recover
+from mcpconf.write.token import make_token
 
-__all__ = ["Change", "Kind", "Target", "changes", "in_force", "recover", "remove", "write"]
+__all__ = [
+    "Change",
+    "Kind",
+    "Target",
+    "changes",
+    "in_force",
+    "make_token",
+    "recover",
+    "remove",
+    "write",
+]

@@ -23,6 +23,7 @@ from mcpconf.write.lock import LOCK, locked
 from mcpconf.write.manifest import MANIFEST, digest, record
 from mcpconf.write.settle import flip, forget, settle
 from mcpconf.write.standing import A_DIRECTORY, CURRENT, GENERATION, Form, current, look
+from mcpconf.write.token import drop_token
 
 Contents = Mapping[Reader, Mapping[str, bytes]]
 
@@ -89,6 +90,7 @@ def remove(target: Target) -> tuple[Finding, ...]:
                 for folder in folders.values():
                     with explained(folder.path, "removed"):
                         _clear(folder, [c for c in changes if c.reader is folder.reader])
+            drop_token(host)
             os.unlink(LOCK, dir_fd=host.fd)
     for reader in Reader:
         with suppress(OSError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from mcpconf.emit import Artifact, Reader
 from mcpconf.findings import Finding
 from mcpconf.origin import Origin, Source
+from mcpconf.readers.token import TOKEN
 from mcpconf.write.folder import Folders, Target, explained, opened
 from mcpconf.write.lock import LOCK
 from mcpconf.write.manifest import MANIFEST, Manifest, digest, load
@@ -31,7 +32,7 @@ from mcpconf.write.standing import (
 _ATTEMPTS = 100
 _LONGEST_DIFF = 200
 _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_TAKEN = {CURRENT, NEXT, LOCK, MANIFEST}
+_TAKEN = {CURRENT, NEXT, LOCK, MANIFEST, TOKEN}
 
 
 class Kind(Enum):
