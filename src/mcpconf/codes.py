@@ -338,6 +338,13 @@ RULES: dict[str, Rule] = {
         "mcpconf.toml names a stack that does not exist",
         "Stacks are the files in `whitelist/stacks`. An unknown name opens nothing.",
     ),
+    "MC087": Rule(
+        _E,
+        "the gateway may not listen on every address",
+        "`0.0.0.0` and `::` stand for every network this machine is in: the office, a café, a VPN. "
+        "The gateway adds your secrets to what it is asked, so it listens on loopback, on Docker's "
+        "own bridge, and on addresses that `gateway_listen` in your mcpconf.toml names one by one.",
+    ),
     # --- 100-109: facts and probes ------------------------------------------------------------
     "MC100": Rule(
         _N,

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mcpconf.classify import classify
-from mcpconf.contract import GatewayAddress
 from mcpconf.emit import Artifact
 from mcpconf.emit.render import emit
 from mcpconf.findings import Finding
@@ -19,7 +18,7 @@ from mcpconf.plan import plan
 from mcpconf.plan.egress import Layers, chosen_stacks
 from mcpconf.plan.terms import Plan, Site, Terms
 from mcpconf.readers.around import Surroundings, Target
-from mcpconf.readers.policy import Policy, read_policy
+from mcpconf.readers.policy import gateway_address, read_policy
 from mcpconf.survey import Survey
 
 
@@ -51,7 +50,7 @@ def compile_project(
         home=str(configuration.request.home),
         client=configuration.request.client.version,
         programs=target.programs | policy.commands,
-        gateway=_gateway(policy, target.gateway),
+        gateway=gateway_address(policy, target.gateway),
     )
     terms = Terms(
         site,
@@ -71,8 +70,3 @@ def compile_project(
 def with_token(compiled: Compilation, target: Target, token: Text) -> Compilation:
     """The same with the token that was made for it."""
     return compiled._replace(artifacts=emit(compiled.plan, target.project, token))
-
-
-def _gateway(policy: Policy, default: GatewayAddress) -> GatewayAddress:
-    host, colon, port = policy.gateway.rpartition(":")
-    return GatewayAddress(host, int(port)) if colon and port.isdigit() else default

@@ -5,7 +5,13 @@ from __future__ import annotations
 import typer
 
 from mcpconf import __version__
-from mcpconf.cli import compile_commands, policy_commands, probe_commands
+from mcpconf.cli import (
+    bridge_command,
+    compile_commands,
+    gateway_commands,
+    policy_commands,
+    probe_commands,
+)
 
 app = typer.Typer(
     name="mcpconf",
@@ -15,7 +21,13 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for commands in (compile_commands, policy_commands, probe_commands):
+for commands in (
+    compile_commands,
+    policy_commands,
+    probe_commands,
+    gateway_commands,
+    bridge_command,
+):
     commands.register(app)
 
 

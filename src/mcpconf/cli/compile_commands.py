@@ -205,10 +205,10 @@ def _compiled(
 
 def _tell_the_gateway(places: Places, changes: Sequence[Change], *, needed: bool) -> None:
     """Let a running gateway see the new routes; say so if there are some and none runs."""
-    from mcpconf.service import control
+    from mcpconf.service import control, only
 
     changed = any(c.kind.value != "unchanged" for c in changes)
-    running = (places.gateway / control.CONTROL).exists()
+    running = (places.gateway / only.CONTROL).exists()
     if running and changed:
         running = control.poke(places.gateway)
     if needed and not running:

@@ -6,6 +6,7 @@ too: where the gateway is.  ``routes.json`` is read by the gateway on the host (
 
 from mcpconf.contract.bridge import Bridge, dump_bridge, is_token, load_bridge
 from mcpconf.contract.egress import (
+    GATEWAY,
     Because,
     Egress,
     EgressRow,
@@ -17,6 +18,7 @@ from mcpconf.contract.routes import Ref, Route, Routes, dump_routes, load_routes
 from mcpconf.contract.shape import VERSION, ContractError, dump
 
 __all__ = [
+    "GATEWAY",
     "VERSION",
     "Because",
     "Bridge",

@@ -32,6 +32,10 @@ class GatewayAddress(NamedTuple):
     port: int
 
 
+GATEWAY = GatewayAddress("host.docker.internal", 8811)
+"""Where it is unless the user's mcpconf.toml says otherwise."""
+
+
 class Egress(NamedTuple):
     """Everything that may leave the container; ``gateway`` is None where nothing needs it."""
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from mcpconf.contract import GatewayAddress
 from mcpconf.findings import Finding
 from mcpconf.names import quote
 from mcpconf.readers.inputs import Read
+from mcpconf.readers.listen import ListenAddress
 from mcpconf.readers.policy_file import (
     SECRETS,
     PolicyFile,
@@ -36,6 +38,7 @@ class Policy(NamedTuple):
     commands: frozenset[str] = frozenset()
     project_commands: frozenset[str] = frozenset()  # for the project's own servers only
     gateway: str = ""
+    gateway_listen: tuple[ListenAddress, ...] = ()  # the user's alone
     rows: tuple[Row, ...] = ()
     trust: tuple[Trust, ...] = ()
     servers: Mapping[str, ServerPolicy] = {}
@@ -50,6 +53,12 @@ class Policy(NamedTuple):
         secrets = "host" if self.project_keeps or cloned else own.secrets or self.secrets
         route = "auto" if cloned and own.route == "direct" else own.route or "auto"
         return ServerPolicy(route, secrets)
+
+
+def gateway_address(policy: Policy, default: GatewayAddress) -> GatewayAddress:
+    """Where containers reach the gateway: what the user says, else what the container says."""
+    host, colon, port = policy.gateway.rpartition(":")
+    return GatewayAddress(host, int(port)) if colon and port.isdigit() else default
 
 
 def read_policy(
@@ -79,6 +88,7 @@ def _decide(mine: PolicyFile, theirs: PolicyFile, key: str) -> Policy:
         commands=frozenset(mine.commands),
         project_commands=frozenset(theirs.commands),
         gateway=mine.gateway,
+        gateway_listen=mine.gateway_listen,
         rows=(*(r for r in mine.rows if not r.condition or key in r.condition), *theirs.rows),
         trust=tuple(t for t in mine.trust if t.project in ("", key)),
         servers={
@@ -119,8 +129,8 @@ def _loosening(mine: PolicyFile, theirs: PolicyFile) -> Iterator[Finding]:
         yield refuse("let secrets into the container", "secrets")
     if theirs.optional and not mine.optional:
         yield refuse("open the optional hosts of Claude Code", "optional")
-    if theirs.gateway:
-        yield refuse("choose the gateway's address", "gateway")
+    addresses = {"gateway": theirs.gateway, "gateway_listen": theirs.gateway_listen}
+    yield from (refuse("choose the gateway's address", key) for key in addresses if addresses[key])
     for trust in theirs.trust:
         yield refuse(f"trust {quote(trust.name)} to run on the host", "trust")
     for name, policy in theirs.servers.items():

@@ -13,6 +13,7 @@ from mcpconf.findings import Finding
 from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.inputs import Read, Unreadable
+from mcpconf.readers.listen import ListenAddress, read_listen
 from mcpconf.readers.whitelist import Layer, Row, read_rows
 
 SECRETS = ("host", "container")
@@ -47,6 +48,7 @@ class PolicyFile(NamedTuple):
     optional: bool | None = None
     commands: tuple[str, ...] = ()
     gateway: str = ""
+    gateway_listen: tuple[ListenAddress, ...] = ()
     rows: tuple[Row, ...] = ()
     trust: tuple[Trust, ...] = ()
     servers: Mapping[str, ServerPolicy] = {}
@@ -116,6 +118,7 @@ class _Reader:
             optional=self._flag("optional"),
             commands=self._names("commands") or (),
             gateway=self._gateway(),
+            gateway_listen=tuple(self._listen()),
             rows=tuple(
                 read_rows(self._table.get("allow", []), self._origin, self._layer, self._findings)
             ),
@@ -182,6 +185,17 @@ class _Reader:
         self._wrong("gateway", 'an address such as "host.docker.internal:8811"')
         return ""
 
+    def _listen(self) -> Iterator[ListenAddress]:
+        for text in self._names("gateway_listen") or ():
+            found = read_listen(text)
+            if found is None:
+                self._wrong("gateway_listen", 'a list of addresses such as "172.17.0.1:8811"')
+            elif found.everywhere:
+                at = self._origin.at("gateway_listen")
+                self._findings.append(Finding("MC087", _EVERYWHERE.format(quote(text)), at, *_WAY))
+            else:
+                yield found
+
     def _trust(self) -> Iterator[Trust]:
         rows = self._table.get("trust", [])
         if not isinstance(rows, list):
@@ -218,6 +232,11 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict)
 
 
+_EVERYWHERE = "`gateway_listen` names {}, which is every network this machine is in"
+_WAY = (
+    ("the gateway does not start with it",),
+    ("name the one address that the containers reach, such as that of their bridge",),
+)
 _KEYS = (
     "secrets",
     "http",
@@ -226,6 +245,7 @@ _KEYS = (
     "optional",
     "commands",
     "gateway",
+    "gateway_listen",
     "allow",
     "trust",
     "servers",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mcpconf.contract import GatewayAddress
+from mcpconf.contract import GATEWAY
 from mcpconf.readers.around import Target
 from mcpconf.readers.places import Places
 
-GATEWAY = GatewayAddress("host.docker.internal", 8811)
 # What the container can start by name: Debian slim with Node.js (Claude Code brings it), Python
 # and uv.  `commands` in mcpconf.toml adds to it.
 PROGRAMS = frozenset(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mcpconf.errors import Failure
+from mcpconf.service.only import CONTROL
 
-CONTROL = "control.sock"
 _PATIENCE = 5.0  # seconds
 _LONGEST = 64 * 1024 * 1024  # bytes of an answer
 

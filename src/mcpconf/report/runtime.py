@@ -1,0 +1,92 @@
+"""What the commands of the run-time print: the gateway's state, its log, waiting, cleaning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from time import localtime, strftime, time
+from typing import Any
+
+from mcpconf import report
+from mcpconf.service.process import Started
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_DETAILS = ("time", "code", "project", "server", "reason")
+
+
+def started(done: Started) -> None:
+    """Say what became of a start."""
+    gateway = done.status["gateway"]
+    where = ", ".join(gateway["listen"])
+    if not done.fresh:
+        report.say(f"the gateway is running already: process {gateway['pid']}, {where}")
+        return
+    if done.before:
+        report.say(f"the gateway of mcpconf {done.before} has made place for this one")
+    report.say(f"the gateway is running: process {gateway['pid']}, {where}")
+
+
+def status(document: Mapping[str, Any]) -> None:
+    """Print the gateway's state: one line for itself, then a table of servers."""
+    gateway = document["gateway"]
+    projects = gateway["projects"]
+    report.say(
+        f"the gateway runs for {_ago(gateway['since'])}: process {gateway['pid']}, "
+        f"mcpconf {gateway['version']}, {projects} project{'' if projects == 1 else 's'}"
+    )
+    report.say(f"it listens on {report.safe(', '.join(gateway['listen']))}")
+    servers = document["servers"]
+    if not servers:
+        report.say("no project has a route: `mcpconf sync` in a project makes them")
+        return
+    report.table(
+        ("project", "server", "state", "for", "calls", "errors", "p50 ms", "last error"),
+        [_row(server) for server in servers],
+    )
+
+
+def _row(server: Mapping[str, Any]) -> tuple[str, ...]:
+    error, latency = server["last_error"], server["latency_ms"]
+    return (
+        report.shown_path(server["path"]),
+        server["name"],
+        server["state"],
+        _ago(server["since"]),
+        str(server["calls"]),
+        str(server["errors"]),
+        f"{latency['p50']:.1f}" if latency else "-",
+        f"{error['message']} ({_ago(error['at'])} ago)" if error else "-",
+    )
+
+
+def _ago(since: float) -> str:
+    seconds = max(0, int(time() - since))
+    for unit, letter in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds // unit} {letter}"
+    return f"{seconds} s"
+
+
+def decisions(lines: Iterable[str]) -> None:
+    """Print lines of the decision log for people; what is not one of them is shown as it is."""
+    for line in lines:
+        report.out(report.safe(decision(line)))
+
+
+def decision(line: str) -> str:
+    """One line of the log: when, what, for whom, why; then whatever else it says."""
+    try:
+        entry = json.loads(line)
+        moment = strftime("%Y-%m-%d %H:%M:%S", localtime(float(entry["time"])))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return line
+    whom = "/".join(str(entry[k]) for k in ("project", "server") if entry.get(k))
+    rest = (f"{k}={v}" for k, v in entry.items() if k not in _DETAILS and v not in (None, ""))
+    words = (moment, str(entry.get("code", "")), whom, str(entry.get("reason", "")), *rest)
+    return "  ".join(filter(None, words))
+
+
+def raw(lines: Iterable[str]) -> None:
+    """Print lines of the log as they are: one JSON document each."""
+    for line in lines:
+        report.out(report.safe(line))
