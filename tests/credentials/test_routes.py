@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,8 +246,6 @@ def test_a_process_inherits_the_environment(tmp_path, written) -> None:
 
 
 def test_one_entry_of_a_large_file_is_kept_not_the_file(tmp_path, written) -> None:
-    import tracemalloc
-
     entry = {"url": "u", "headers": {"X": "1"}}
     file, route = written(entry, url="https://a.example")
     history = {f"/p/{i}": {"history": ["x" * 40] * 50} for i in range(1000)}
@@ -259,8 +259,6 @@ def test_one_entry_of_a_large_file_is_kept_not_the_file(tmp_path, written) -> No
 
 
 def test_a_resolved_route_cannot_be_pickled(tmp_path, written) -> None:
-    import pickle
-
     _, route = written({"url": "u", "headers": {"X": SECRET}}, url="https://a.example")
     with pytest.raises(TypeError):
         pickle.dumps(credentials(tmp_path).resolve(route))

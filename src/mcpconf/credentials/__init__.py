@@ -3,7 +3,15 @@
 A route names where its secrets are written (``contract.Ref``); :class:`Credentials` reads them
 there, each time they have changed.  Logins are made by ``mcpconf gateway login`` and kept by
 :class:`Logins`.  What cannot be had is :class:`Missing`, with the cause and the way out, and never
-with a value.
+with a value.  In the gateway, for one request of a remote server::
+
+    resolved = await credentials.complete(route, project)      # url, configured headers
+    added = resolved.headers + await logins.headers(route, project)
+    # answered 401 or 403: once per request, with what was sent and what was answered
+    if route.headers_helper: resolved = await credentials.complete(route, project, refused=True)
+    else: token = await logins.refused(route, status, www_authenticate, project, token=sent)
+
+for a process ``credentials.resolve(route, project)``, and ``logins.forget()`` on ``POST /logins``.
 
 Both are for one asyncio loop, and import nothing but the standard library: everything that needs
 the ``mcp`` SDK or ``keyring`` runs in a process of its own (``worker.py``).
@@ -16,11 +24,13 @@ from pathlib import Path
 
 from mcpconf.contract import Route
 from mcpconf.credentials.helper import Helpers, command_of
+from mcpconf.credentials.login_state import LoginState
+from mcpconf.credentials.logins import Logins
 from mcpconf.credentials.missing import Missing
 from mcpconf.credentials.resolved import Resolved
 from mcpconf.credentials.routes import Routes
 
-__all__ = ["Credentials", "Missing", "Resolved"]
+__all__ = ["Credentials", "LoginState", "Logins", "Missing", "Resolved"]
 
 
 class Credentials:
