@@ -29,6 +29,7 @@ from mcpconf.credentials.logins import Logins
 from mcpconf.credentials.missing import Missing
 from mcpconf.credentials.resolved import Resolved
 from mcpconf.credentials.routes import Routes
+from mcpconf.model import Json
 
 __all__ = ["Credentials", "LoginState", "Logins", "Missing", "Resolved"]
 
@@ -62,6 +63,15 @@ class Credentials:
 
         """
         return self._routes.resolve(route, project)
+
+    def entry(self, route: Route) -> dict[str, Json]:
+        """Return the entry as it is written.  It holds secrets.
+
+        Raises:
+            Missing: ``stale-route``: it is not the one that was compiled.
+
+        """
+        return self._routes.entry(route)
 
     async def complete(self, route: Route, project: str = "", *, refused: bool = False) -> Resolved:
         """Return the same with the headers that its headersHelper prints, if it has one.

@@ -134,12 +134,12 @@ class Logins:
         """Say why no other token would help, if none would."""
         asked = read_challenge(challenge)
         if status == _FORBIDDEN and asked.error == "insufficient_scope":
-            self._store.note_wanted(where.id, asked.header())
+            self._store.put_note(where.id, {"challenge": asked.header()})
             raise step_up(route, asked)
         if status != _UNAUTHORIZED:
             raise Missing("refused-login", f"it refuses the request (HTTP {status})")
         if self._store.stamp(where.id) is None:
-            self._store.note_wanted(where.id, asked.header())
+            self._store.put_note(where.id, {"challenge": asked.header()})
             raise needed(route)
 
     def forget(self) -> None:
@@ -221,7 +221,11 @@ class Logins:
     async def _ask_for_another(self, where: Address, login: Login, route: Route) -> Login:
         """Have the login renewed; ``stale`` keeps a second process from doing it again."""
         question = self._question("refresh", where) | {"stale": sha256_hex(login.access_token)}
-        answer = await self._ask(question, self._environ)
+        try:
+            answer = await self._ask(question, self._environ)
+        except Missing as missing:
+            told = {"login-expired": expired, "login-needed": needed}.get(missing.code)
+            raise (told(route) if told else missing) from None
         self._failed.pop(where.id, None)
         fresh = self._read(where, route)
         if fresh.where == KEYRING:

@@ -110,8 +110,7 @@ class Store:
 
     def remove(self, login_id: str) -> bool:
         """Remove the file; tell whether there was one."""
-        with suppress(FileNotFoundError):
-            self.path(f"{login_id}.wanted").unlink()
+        self.remove_note(login_id)
         try:
             self.path(login_id).unlink()
         except FileNotFoundError:
@@ -124,26 +123,25 @@ class Store:
         self.directory.mkdir(mode=0o700, exist_ok=True)
         _private(os.stat(self.directory), self.directory, "700")
 
-    # --- what a server asked for ---------------------------------------------------------------
+    # --- notes, which hold no secrets ------------------------------------------------------------
 
-    def note_wanted(self, login_id: str, challenge: str) -> None:
-        """Remember the challenge with which a server asked for more, for the next login."""
+    def note(self, name: str) -> dict[str, Json]:
+        """Return a note; {} if there is none."""
+        try:
+            value = json.loads(_read(self.directory, self.directory / f"{name}.note"))
+        except (OSError, ValueError, RecursionError, Missing):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def put_note(self, name: str, value: Mapping[str, Json]) -> None:
+        """Keep a note, if that can be done."""
         with suppress(OSError, Missing):
             self.prepare()
-            _replace(self.path(f"{login_id}.wanted"), json.dumps({"challenge": challenge[:4096]}))
+            _replace(self.directory / f"{name}.note", json.dumps(value))
 
-    def wanted(self, login_id: str) -> str:
-        """Return that challenge, "" if there is none."""
-        try:
-            value = json.loads(_read(self.directory, self.path(f"{login_id}.wanted")))
-            challenge = value["challenge"]
-        except (OSError, ValueError, KeyError, TypeError, Missing):
-            return ""
-        return challenge if isinstance(challenge, str) else ""
-
-    def forget_wanted(self, login_id: str) -> None:
+    def remove_note(self, name: str) -> None:
         with suppress(OSError):
-            self.path(f"{login_id}.wanted").unlink()
+            (self.directory / f"{name}.note").unlink()
 
     @contextmanager
     def locked(self, login_id: str, patience: float = PATIENCE) -> Iterator[None]:
