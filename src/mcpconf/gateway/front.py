@@ -1,0 +1,341 @@
+"""One connection of a client: requests in, answers and events out, with limits on time and space.
+
+The protocol takes its bytes in a buffer that all connections share, so that ten thousand idle
+ones cost a few hundred bytes each.  It knows nothing of MCP: an ``App`` says who may in, before a
+byte of the body is read, and serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import OrderedDict
+from typing import Any, Protocol
+
+from mcpconf.gateway import http
+from mcpconf.gateway.http import BadRequest, Dechunker, Head
+
+HEAD_TIME = 10.0  # seconds in which a request's head must be there
+BODY_STALL = 20.0  # seconds without a byte of the body
+WRITE_STALL = 20.0  # seconds in which a client takes nothing of what is sent
+LINGER = 1.0  # seconds in which a client that was turned away may read the answer
+BEAT = 15.0  # seconds between the comments that keep a stream alive
+_HIGH = 1024 * 1024
+_PIPELINED = 64 * 1024
+_SCRATCH = 256 * 1024
+
+
+class Refusal(Exception):  # noqa: N818  theirs, not ours
+    """The request is answered without being served."""
+
+    def __init__(self, status: int, body: bytes = b"", fields: str = "") -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.fields = fields
+
+
+class Waiting(Protocol):
+    """What waits behind a connection that is being served."""
+
+    def gone(self) -> None: ...
+    def stalled(self, *, stalled: bool) -> None: ...
+
+
+class App(Protocol):
+    """What serves the requests."""
+
+    def admit(self, peer: str, head: Head) -> Any:  # noqa: ANN401  the app's own ticket
+        """Return a ticket for :meth:`serve`, or raise :class:`Refusal`."""
+
+    def serve(self, connection: Connection, head: Head, ticket: Any, body: bytes) -> None:  # noqa: ANN401
+        """Answer now, or later with the connection's ``waiting`` set."""
+
+    def refused(self, peer: str, status: int, reason: str) -> None:
+        """A request was malformed or too slow."""
+
+
+class Door:
+    """The connections of one listener, or of several: who reads, who idles, what they cost."""
+
+    def __init__(self, app: App, *, most: int = 20_000) -> None:
+        self.app = app
+        self.most = most
+        self.loop = asyncio.get_running_loop()
+        self.scratch = memoryview(bytearray(_SCRATCH))
+        self.idle: OrderedDict[Connection, None] = OrderedDict()
+        self.reading: dict[Connection, float] = {}
+        self.streaming: dict[Connection, float] = {}
+        self.stalled: dict[Connection, float] = {}
+        self.count = 0
+        self.closing = False
+
+    def protocol(self) -> Connection:
+        return Connection(self)
+
+    def make_room(self) -> None:
+        """Close the connections that have idled longest when there are too many."""
+        while self.count > self.most and self.idle:
+            oldest, _ = self.idle.popitem(last=False)
+            oldest.close()
+
+    def sweep(self) -> None:
+        """Called every second: ends what is too slow, and keeps streams alive."""
+        now = self.loop.time()
+        for connection, until in tuple(self.reading.items()):
+            if now > until:
+                connection.too_slow()
+        for connection, until in tuple(self.stalled.items()):
+            if now > until:
+                connection.abort()
+        for connection, last in tuple(self.streaming.items()):
+            if now - last > BEAT:
+                connection.beat()
+
+    def close_idle(self) -> None:
+        """No connection is kept alive any more."""
+        self.closing = True
+        for connection in tuple(self.idle):
+            connection.close()
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client's connection."""
+
+    __slots__ = ("_body", "_buffer", "_busy", "_closing", "_head", "_keep", "_scanned", "_ticket",
+                 "_transport", "door", "peer", "waiting")  # fmt: skip
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.peer = ""
+        self.waiting: Waiting | None = None
+        self._transport: asyncio.Transport
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._head: Head | None = None
+        self._ticket: Any = None
+        self._body: Dechunker | None = None
+        self._busy = False
+        self._keep = True
+        self._closing = False
+
+    # --- asyncio --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(_HIGH)
+        self.peer = _peer(transport)
+        self.door.count += 1
+        self.door.reading[self] = self.door.loop.time() + HEAD_TIME
+        self.door.make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  its own signature
+        door = self.door
+        door.count -= 1
+        self._closing = True
+        door.idle.pop(self, None)
+        for table in (door.reading, door.stalled, door.streaming):
+            table.pop(self, None)
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.gone()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  its own signature
+        return self.door.scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._closing:
+            return
+        self._buffer += self.door.scratch[:nbytes]
+        if self._busy:
+            if len(self._buffer) > _PIPELINED:
+                self._transport.pause_reading()
+            return
+        self._pump()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.door.stalled[self] = self.door.loop.time() + WRITE_STALL
+        if self.waiting is not None:
+            self.waiting.stalled(stalled=True)
+
+    def resume_writing(self) -> None:
+        self.door.stalled.pop(self, None)
+        if self.waiting is not None:
+            self.waiting.stalled(stalled=False)
+
+    # --- reading --------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        try:
+            while not self._busy and not self._closing and self._request():
+                pass
+        except BadRequest as bad:
+            self.door.app.refused(self.peer, bad.status, bad.reason)
+            self._turn_away(bad.status, bad.reason.encode(), "", "text/plain")
+        except Refusal as refusal:
+            self._turn_away(refusal.status, refusal.body, refusal.fields)
+
+    def _request(self) -> bool:
+        """Read on; True if a whole request was there and is being served, or was answered."""
+        if self._head is None and not self._read_head():
+            return False
+        head = self._head
+        assert head is not None
+        body = self._read_body(head)
+        if body is None:
+            self.door.reading[self] = self.door.loop.time() + BODY_STALL
+            return False
+        ticket, self._ticket, self._head, self._body = self._ticket, None, None, None
+        self._busy, self._keep = True, head.keep_alive and not self.door.closing
+        self.door.reading.pop(self, None)
+        self.door.app.serve(self, head, ticket, body)
+        return True
+
+    def _read_head(self) -> bool:
+        buffer = self._buffer
+        if not buffer:
+            return False
+        end = buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
+        if end < 0:
+            self._scanned = len(buffer)
+            _check_start(buffer)
+            if self.door.idle.pop(self, self) is None or self not in self.door.reading:
+                self.door.reading[self] = self.door.loop.time() + HEAD_TIME
+            return False
+        if end > http.LONGEST_HEAD:
+            raise BadRequest(431, "the headers are larger than 64 KB")
+        raw = bytes(buffer[:end])
+        del buffer[: end + 4]
+        self._scanned = 0
+        self.door.idle.pop(self, None)
+        head = http.parse_head(raw)
+        self._ticket = self.door.app.admit(self.peer, head)
+        self._head = head
+        self._expect(head)
+        return True
+
+    def _expect(self, head: Head) -> None:
+        expect = head.headers.get(b"expect")
+        if expect is None:
+            return
+        if expect.lower() != b"100-continue":
+            raise BadRequest(417, "that expectation is not known")
+        if len(self._buffer) < head.length or head.length == http.CHUNKED:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _read_body(self, head: Head) -> bytes | None:
+        if head.length == http.CHUNKED:
+            if self._body is None:
+                self._body = Dechunker()
+            return bytes(self._body.body) if self._body.feed(self._buffer) else None
+        if len(self._buffer) < head.length:
+            return None
+        if len(self._buffer) == head.length:
+            body = bytes(self._buffer)
+            self._buffer.clear()
+            return body
+        body = bytes(self._buffer[: head.length])
+        del self._buffer[: head.length]
+        return body
+
+    def too_slow(self) -> None:
+        self.door.reading.pop(self, None)
+        started = bool(self._buffer) or self._head is not None
+        if started:
+            self.door.app.refused(self.peer, 408, "the request did not come in time")
+            self._turn_away(408, b"the request did not come in time", "", "text/plain")
+        else:
+            self.close()
+
+    # --- answering ------------------------------------------------------------------------
+
+    def respond(
+        self, status: int, body: bytes = b"", fields: str = "", kind: str = "application/json"
+    ) -> None:
+        """Answer the request that is being served."""
+        if self._closing:
+            return
+        if not self._keep:
+            fields += "Connection: close\r\n"
+        self._transport.write(http.answer(status, body, fields, kind))
+        self._served()
+
+    def open_stream(self, fields: str) -> None:
+        """Begin an answer that is a stream of events."""
+        if not self._closing:
+            self._transport.write(http.stream_head(fields))
+            self.door.streaming[self] = self.door.loop.time()
+
+    def send_event(self, line: bytes, number: bytes) -> None:
+        if not self._closing:
+            self._transport.write(http.event(line, number))
+
+    def end_stream(self) -> None:
+        if not self._closing:
+            self._transport.write(http.LAST_CHUNK)
+            self._served()
+
+    def beat(self) -> None:
+        self.door.streaming[self] = self.door.loop.time()
+        self._transport.write(http.HEARTBEAT)
+
+    @property
+    def backlog(self) -> int:
+        """The bytes that the client has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def _served(self) -> None:
+        self.waiting = None
+        self.door.streaming.pop(self, None)
+        if not self._keep or self.door.closing:
+            self.close()
+            return
+        self._busy = False
+        self._transport.resume_reading()
+        self.door.idle[self] = None
+        if self._buffer:
+            self.door.loop.call_soon(self._pump)
+
+    def _turn_away(
+        self, status: int, body: bytes, fields: str, kind: str = "application/json"
+    ) -> None:
+        """Answer and close.  What still comes is read and dropped, or the answer would be lost."""
+        fields += "Connection: close\r\n"
+        self._transport.write(http.answer(status, body, fields, kind))
+        self._closing = True
+        self._buffer.clear()
+        self.door.reading.pop(self, None)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self.door.loop.call_later(LINGER, self._transport.close)
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._buffer.clear()
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+def _check_start(buffer: bytearray) -> None:
+    """Refuse at once what can never become a request."""
+    if len(buffer) > http.LONGEST_HEAD:
+        raise BadRequest(431, "the headers are larger than 64 KB")
+    if b"\n\n" in buffer or (b"\n" in buffer and b"\r\n" not in buffer):
+        raise BadRequest(400, "a line ends in a bare line feed")
+    if not buffer[:1].isalpha():
+        raise BadRequest(400, "that is not HTTP")
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.family == socket.AF_UNIX:
+        return "unix"
+    name = transport.get_extra_info("peername")
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "?"
