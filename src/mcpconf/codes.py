@@ -357,4 +357,12 @@ RULES: dict[str, Rule] = {
         "mcpconf asked it from the host and got no MCP answer. That says nothing yet about the "
         "container, but a server that the host cannot reach will not be reached from inside.",
     ),
+    # --- 110-119: the client's own state -------------------------------------------------------
+    "MC110": Rule(
+        _E,
+        "a state file of the client is broken",
+        "`mcpconf clean` takes entries out of `mcp-needs-auth-cache.json` and `.credentials.json` "
+        "and leaves every other byte alone, so it has to understand the file first. Nothing was "
+        "written, to neither of them.",
+    ),
 }

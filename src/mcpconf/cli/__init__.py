@@ -7,6 +7,7 @@ import typer
 from mcpconf import __version__
 from mcpconf.cli import (
     bridge_command,
+    client_commands,
     compile_commands,
     gateway_commands,
     policy_commands,
@@ -27,6 +28,7 @@ for commands in (
     probe_commands,
     gateway_commands,
     bridge_command,
+    client_commands,
 ):
     commands.register(app)
 

@@ -109,7 +109,7 @@ def plan(
         report.say("no MCP server is configured here; this is the bundled example\n")
         example = data("templates", "example", "home")
         looked = o.look(example, project, client)[0], looked[1]
-    compiled, target, _ = _compiled(*looked, out, with_token=True)
+    compiled, target, _ = compiled_project(*looked, out, with_token=True)
     place = write.Target(target.container, target.host, target.root)
     changes = write.changes(compiled.artifacts, place)
     findings = (*compiled.findings, *(c.finding for c in changes if c.finding))
@@ -138,7 +138,7 @@ def sync(
     from mcpconf.report import plans
 
     looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
-    compiled, target, _ = _compiled(*looked, out, with_token=True)
+    compiled, target, _ = compiled_project(*looked, out, with_token=True)
     place = write.Target(target.container, target.host, target.root)
     findings = compiled.findings
     stopped = blocking(findings)
@@ -175,7 +175,7 @@ def explain(
     answer = explaining.explain_code(question)
     if answer is None:
         looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
-        compiled, _, facts = _compiled(*looked)
+        compiled, _, facts = compiled_project(*looked)
         answer = explaining.explain(question, compiled, kinds(compiled.survey, facts))
     if format is o.Format.JSON:
         report.as_json(view.explanation_json(answer))
@@ -189,9 +189,10 @@ def _has_servers(configuration: Configuration) -> bool:
     return bool(surveyed.resolved or surveyed.findings)
 
 
-def _compiled(
+def compiled_project(
     configuration: Configuration, places: Places, out: o.Out = None, *, with_token: bool = False
 ) -> tuple[Compilation, Target, Facts]:
+    """Compile what was read; ``with_token`` reads the project's token too, if it has one."""
     from mcpconf.compiler import compile_project
     from mcpconf.readers.surroundings import look_around
     from mcpconf.readers.target import find_target

@@ -83,6 +83,6 @@ def _fault(bridge: Bridge) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text can stand in an Authorization header (RFC 6750 §2.1: b64token)."""
-    plain = all(c.isascii() and (c.isalnum() or c in "-._~+/=") for c in text)
-    return 0 < len(text) <= 256 and plain  # noqa: PLR2004
+    """Whether a text is what the gateway takes for a token: url-safe, and too long to guess."""
+    plain = all(c.isascii() and (c.isalnum() or c in "-_") for c in text)
+    return 32 <= len(text) <= 128 and plain  # noqa: PLR2004

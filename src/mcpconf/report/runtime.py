@@ -8,10 +8,14 @@ from time import localtime, strftime, time
 from typing import Any
 
 from mcpconf import report
+from mcpconf.client_state.clean import Cleaning
+from mcpconf.names import quote
+from mcpconf.origin import Origin, Source
 from mcpconf.service.process import Started
+from mcpconf.view import finding_json
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_DETAILS = ("time", "code", "project", "server", "reason")
+_DETAILS = ("at", "event", "code", "project", "server", "reason")
 
 
 def started(done: Started) -> None:
@@ -77,13 +81,51 @@ def decision(line: str) -> str:
     """One line of the log: when, what, for whom, why; then whatever else it says."""
     try:
         entry = json.loads(line)
-        moment = strftime("%Y-%m-%d %H:%M:%S", localtime(float(entry["time"])))
+        moment = strftime("%Y-%m-%d %H:%M:%S", localtime(float(entry["at"])))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return line
     whom = "/".join(str(entry[k]) for k in ("project", "server") if entry.get(k))
     rest = (f"{k}={v}" for k, v in entry.items() if k not in _DETAILS and v not in (None, ""))
-    words = (moment, str(entry.get("code", "")), whom, str(entry.get("reason", "")), *rest)
+    words = (
+        moment,
+        str(entry.get("event", "")),
+        str(entry.get("code", "")),
+        whom,
+        str(entry.get("reason", "")),
+        *rest,
+    )
     return "  ".join(filter(None, words))
+
+
+def cleaned(done: Cleaning, *, dry_run: bool) -> None:
+    """Say what was taken out, or would be."""
+    if not done.taken and not done.findings:
+        report.say("nothing to clean: the client remembers nothing that keeps it off a server")
+    verb = "removed" if done.written else "would remove"
+    for taken in done.taken:
+        where = report.shown_path(str(taken.file))
+        report.out(f"{verb} {quote(taken.stale.server)} from {where}: {taken.stale.why}")
+    if done.taken and not done.written and not dry_run:
+        report.say("nothing was removed, because a file could not be understood")
+
+
+def cleaning_json(done: Cleaning, *, dry_run: bool) -> dict[str, object]:
+    """``clean --format json``."""
+    return {
+        "version": 1,
+        "dry_run": dry_run,
+        "written": done.written,
+        "removed": [
+            {
+                "file": str(taken.file),
+                "pointer": Origin(Source(""), taken.stale.pointer).json_pointer,
+                "server": taken.stale.server,
+                "why": taken.stale.why,
+            }
+            for taken in done.taken
+        ],
+        "findings": [finding_json(f) for f in done.findings],
+    }
 
 
 def raw(lines: Iterable[str]) -> None:
