@@ -50,7 +50,7 @@ def start(home: o.Home = None) -> None:
         done = process.start(places.gateway, home.absolute() if home else None)
     except process.NotStarted as failed:
         for line in failed.words:
-            report.say(report.safe(line))
+            report.say(f"  | {report.safe(line)}")
         raise
     runtime.started(done)
 

@@ -55,7 +55,7 @@ def _row(server: Mapping[str, Any]) -> tuple[str, ...]:
         report.shown_path(server["path"]),
         server["name"],
         server["state"],
-        _ago(server["since"]),
+        _ago(server["since"]) if server["since"] else "-",
         str(server["calls"]),
         str(server["errors"]),
         f"{latency['p50']:.1f}" if latency else "-",
@@ -86,15 +86,8 @@ def decision(line: str) -> str:
         return line
     whom = "/".join(str(entry[k]) for k in ("project", "server") if entry.get(k))
     rest = (f"{k}={v}" for k, v in entry.items() if k not in _DETAILS and v not in (None, ""))
-    words = (
-        moment,
-        str(entry.get("event", "")),
-        str(entry.get("code", "")),
-        whom,
-        str(entry.get("reason", "")),
-        *rest,
-    )
-    return "  ".join(filter(None, words))
+    event, code, reason = (str(entry.get(key, "")) for key in ("event", "code", "reason"))
+    return "  ".join(filter(None, (moment, event, code, whom, reason, *rest)))
 
 
 def cleaned(done: Cleaning, *, dry_run: bool) -> None:

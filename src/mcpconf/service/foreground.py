@@ -73,7 +73,6 @@ def _port(text: str) -> int:
 def run(asked: Run) -> int:
     """Serve until the end; returns the exit code."""
     gc.enable()  # `__main__` switches it off, for commands that end soon
-    os.umask(0o077)
     places = find_places(asked.home)
     if asked.config is not None:
         return _serve(stand_alone(asked, places))

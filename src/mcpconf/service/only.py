@@ -138,7 +138,7 @@ def _write_pid(gateway: Path) -> None:
 
 
 def _clear(path: Path) -> None:
-    with suppress(FileNotFoundError), explained(path.parent):
+    with explained(path.parent), suppress(FileNotFoundError):
         path.unlink()
 
 
