@@ -1,0 +1,149 @@
+"""One HTTP connection of a link; it carries one request at a time."""
+
+from __future__ import annotations
+
+from mcpconf.bridge.events import EventReader
+from mcpconf.bridge.limits import LONGEST
+from mcpconf.bridge.responses import ResponseReader
+from mcpconf.bridge.trouble import Malformed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from mcpconf.bridge.events import Event
+    from mcpconf.bridge.reactor import Transport
+    from mcpconf.bridge.request import Request
+    from mcpconf.bridge.responses import Headers
+    from mcpconf.bridge.trouble import Trouble
+
+    class Receiver(Protocol):
+        """What becomes of a connection: the link."""
+
+        def connected(self, connection: Connection, /) -> None: ...
+        def unreachable(self, connection: Connection, trouble: Trouble, /) -> None: ...
+        def begun(self, connection: Connection, /) -> None: ...
+        def event(self, request: Request, event: Event, /) -> None: ...
+        def ended(self, connection: Connection, /) -> None: ...
+        def broken(self, connection: Connection, trouble: Trouble, /) -> None: ...
+        def lost(self, connection: Connection, /) -> None: ...
+
+
+class Connection:
+    """One HTTP connection of a link.  It carries one request at a time."""
+
+    __slots__ = ("_events", "_parts", "headers", "idle_since", "link", "reader",
+                 "request", "size", "status", "streaming", "transport")  # fmt: skip
+
+    def __init__(self, link: Receiver, request: Request) -> None:
+        self.link = link
+        self.request: Request | None = request
+        self.transport: Transport | None = None
+        self.reader = ResponseReader(self)
+        self.idle_since = 0.0
+        self.status = 0
+        self.headers: Headers = {}
+        self.streaming = False
+        self.size = 0
+        self._parts: list[bytes] = []
+        self._events = EventReader()
+
+    def start(self, request: Request, data: bytes) -> None:
+        """Send a request on an open connection."""
+        transport = self.transport
+        assert transport is not None
+        self.request = request
+        request.connection = self
+        request.sent = True
+        self._parts, self.size, self.streaming = [], 0, False
+        self.reader.expect()
+        transport.mark()
+        transport.write(data)
+
+    # what the reactor says
+
+    def opened(self, transport: Transport) -> None:
+        self.transport = transport
+        self.link.connected(self)
+
+    def failed(self, trouble: Trouble) -> None:
+        self.link.unreachable(self, trouble)
+
+    def data(self, data: bytes) -> None:
+        try:
+            self.reader.feed(data)
+        except Malformed as fault:
+            self.link.broken(self, fault.trouble)
+
+    def closed(self) -> None:
+        if not self.reader.eof():
+            self.link.lost(self)
+
+    # what the reader says
+
+    def head(self, status: int, headers: Headers) -> None:
+        self.status, self.headers = status, headers
+        kind = headers.get(b"content-type", b"").lower()
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Malformed("compressed", "it compresses although it was asked not to")
+        self.streaming = status == 200 and kind.startswith(b"text/event-stream")  # noqa: PLR2004
+        if self.streaming:
+            self._events = EventReader()
+        self.link.begun(self)
+
+    def body(self, piece: bytes) -> None:
+        request = self.request
+        if request is None:
+            return
+        if not self.streaming:
+            self.size += len(piece)
+            if self.size > LONGEST:
+                raise Malformed("too-big", f"its answer is longer than {LONGEST >> 20} MiB")
+            self._parts.append(piece)
+            return
+        for event in self._events.feed(piece):
+            self.link.event(request, event)
+
+    def end(self) -> None:
+        self.link.ended(self)
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    @property
+    def text(self) -> bytes:
+        """The body, where it is no stream."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+class Farewell:
+    """A connection that says goodbye and waits for no answer longer than it takes to arrive."""
+
+    def __init__(self, data: bytes, done: Callable[[], None]) -> None:
+        self._data = data
+        self._done: Callable[[], None] | None = done
+        self._transport: Transport | None = None
+
+    def opened(self, transport: Transport) -> None:
+        self._transport = transport
+        transport.write(self._data)
+
+    def data(self, data: bytes) -> None:
+        del data
+        self._over()
+
+    def closed(self) -> None:
+        self._over()
+
+    def failed(self, trouble: Trouble) -> None:
+        del trouble
+        self._over()
+
+    def _over(self) -> None:
+        done, self._done = self._done, None
+        if self._transport is not None:
+            self._transport.close()
+        if done is not None:
+            done()

@@ -1,0 +1,6 @@
+"""How long a text may be, in bytes."""
+
+from __future__ import annotations
+
+LONGEST = 64 * 1024 * 1024  # one message; results of 10 MB are real
+HEAD_LIMIT = 64 * 1024  # the head of an answer, a configuration

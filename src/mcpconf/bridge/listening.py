@@ -1,0 +1,164 @@
+"""The server's own stream: a GET beside the requests, and all there is in the old transport.
+
+Streamable HTTP (2025-03-26 on): the stream is optional, and opened again when it was cut.
+HTTP with SSE (2024-11-05): the stream *is* the session, and its first event says where to post.
+"""
+
+from __future__ import annotations
+
+from mcpconf.bridge.endpoint import same_origin_path
+from mcpconf.bridge.request import Request
+from mcpconf.bridge.trouble import MAY_HAVE_RUN, Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcpconf.bridge.link import Link
+
+_SHORTEST, _LONGEST = 0.25, 15.0  # seconds until a stream that was cut is opened again
+
+
+class Listening:
+    """``transport`` is ``http``, ``sse`` (the old one) or ``auto``: whichever the server knows."""
+
+    def __init__(self, link: Link, transport: str) -> None:
+        self._link = link
+        self.transport = transport
+        self._stream: Request | None = None
+        self._pause = 0.0
+        self._line: list[Request] = []  # in the old transport: until there is an endpoint
+        self._doubt: Trouble | None = None  # what spoke against the new transport
+
+    @property
+    def old(self) -> bool:
+        return self.transport == "sse"
+
+    def ready_for(self, request: Request) -> bool:
+        """Whether a message can be sent; if not it is kept until it can."""
+        if not self.old or self._link.heads.post_path is not None:
+            return True
+        self._line.append(request)
+        self.open()
+        return False
+
+    def try_old(self, request: Request, trouble: Trouble) -> bool:
+        """Initialize was refused as a server does that knows only the old transport."""
+        if self.transport != "auto":
+            return False
+        self.transport, self._doubt = "sse", trouble
+        self._link.submit(request)
+        return True
+
+    def open(self) -> None:
+        """Open the stream, if there is none."""
+        if self._stream is not None or self._link.closed:
+            return
+        if not self.old and not (self._link.session.greeted and self._link.session.is_open):
+            return
+        self._stream = stream = Request(b"", {}, 0.0, own=True)
+        stream.stream = True
+        self._link.pool.carry(stream)
+
+    def stop(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.cancelled = True
+            self._link.forget(stream)
+        if self.old:
+            self._link.heads.post_path = None
+            self._link.heads.forget()
+
+    def forget(self, request: Request) -> None:
+        if request in self._line:
+            self._line.remove(request)
+
+    def begun(self) -> None:
+        """The stream flows."""
+        self._pause = 0.0
+
+    def over(self, stream: Request, status: int, *, streamed: bool) -> None:
+        """The stream ended (it was ``streamed``) or did not come to be; status 0: unreachable."""
+        if stream is not self._stream:
+            return
+        if self.old:
+            self._stream = None
+            self._old_over(status, streamed=streamed)
+        elif streamed or status in (0, 502, 503):
+            self._later(stream)
+        elif status == 404 and self._link.heads.session is not None:  # noqa: PLR2004
+            self._stream = None
+            self._link.session.close()
+            self._link.session.reopen()
+        # anything else: it offers no stream, and is not asked again in this session
+
+    def _later(self, stream: Request) -> None:
+        self._stream = None
+        self._pause = min(max(_SHORTEST, self._pause * 2), _LONGEST)
+        pause = self._pause if stream.pause is None else max(stream.pause, 0.05)
+        self._link.reactor.after(pause, lambda: self._again(stream))
+
+    def _again(self, before: Request) -> None:
+        self.open()
+        if self._stream is not None and self._stream.event_id is None:
+            self._stream.event_id = before.event_id
+
+    # the old transport
+
+    def endpoint(self, request: Request, data: bytes) -> None:
+        """The stream says where to post.  Never to another server."""
+        if request is not self._stream or not self.old:
+            return
+        link = self._link
+        path = same_origin_path(link.endpoint, data.decode("latin-1").strip())
+        if path is None:
+            self.stop()
+            text = "its stream names an endpoint on another server"
+            self._fail_all(Trouble("redirected", text))
+            return
+        link.heads.post_path = path
+        link.heads.forget()
+        line, self._line = self._line, []
+        for waiting in line:
+            link.submit(waiting)
+
+    def _old_over(self, status: int, *, streamed: bool) -> None:
+        link = self._link
+        link.heads.post_path = None
+        link.heads.forget()
+        if streamed or status in (0, 502, 503):
+            self._cut(Trouble("unreachable", "its stream was cut", retry=True))
+            return
+        trouble = Trouble("http-status", f"it answers HTTP {status} instead of a stream")
+        if self._doubt is not None:
+            trouble, self._doubt, self.transport = self._doubt, None, "auto"
+        self._fail_all(trouble)
+
+    def _fail_all(self, trouble: Trouble) -> None:
+        line, self._line = self._line, []
+        for request in line:
+            self._link.fail(request, trouble)
+
+    def _cut(self, trouble: Trouble) -> None:
+        """The session went with its stream: what can be asked again is, in the next one."""
+        link = self._link
+        opening = link.session.opening
+        unsent, self._line = self._line, []
+        for request in link.unanswered():
+            if request is opening or request in unsent or not request.sent:
+                continue
+            if link.may_repeat(request):
+                unsent.append(request)
+            else:
+                link.fail(request, Trouble(trouble.code, trouble.text + MAY_HAVE_RUN))
+        link.session.close()
+        for request in unsent:
+            link.detach(request)
+            if request is not opening:
+                request.sent = False
+                link.retry(request, trouble)
+        if opening is not None and opening not in unsent:
+            link.detach(opening)
+            link.retry(opening, trouble)
+        elif opening is not None:
+            link.retry(opening, trouble)
+        else:
+            link.reactor.after(_SHORTEST, link.session.reopen)

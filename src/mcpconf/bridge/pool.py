@@ -1,0 +1,92 @@
+"""The connections of one link: a few idle ones, a bound on the busy ones, a line for the rest."""
+
+from __future__ import annotations
+
+from mcpconf.bridge.connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcpconf.bridge.link import Link
+    from mcpconf.bridge.request import Request
+
+_MOST_BUSY = 128
+_MOST_IDLE = 16
+_STALE = 60.0  # seconds; an idle connection older than that may have been forgotten on the way
+
+
+class Pool:
+    """Gives every request a connection of its own for as long as it takes."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._line: list[Request] = []
+        self._closed = False
+
+    def carry(self, request: Request) -> None:
+        """Start a request on an idle connection, on a new one, or when one is free."""
+        if self._closed:
+            return
+        connection = self._fresh()
+        if connection is not None:
+            self._busy.add(connection)
+            self._link.start(connection, request)
+        elif len(self._busy) >= _MOST_BUSY and not request.stream:
+            self._line.append(request)
+        else:
+            connection = Connection(self._link, request)
+            request.connection = connection
+            self._busy.add(connection)
+            self._link.reactor.connect(self._link.endpoint, connection)
+
+    def _fresh(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            transport = connection.transport
+            young = self._link.reactor.now() - connection.idle_since < _STALE
+            if transport is not None and young and transport.alive():
+                return connection
+            connection.close()
+        return None
+
+    def release(self, connection: Connection) -> None:
+        """Its request is done: keep the connection, if it can be used again."""
+        connection.request = None
+        self._busy.discard(connection)
+        if connection.reader.reusable and len(self._idle) < _MOST_IDLE and not self._closed:
+            connection.idle_since = self._link.reactor.now()
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._next()
+
+    def discard(self, connection: Connection) -> None:
+        """Close a connection, whatever it was doing."""
+        connection.request = None
+        self._busy.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        connection.close()
+        self._next()
+
+    def leave_line(self, request: Request) -> None:
+        if request in self._line:
+            self._line.remove(request)
+
+    def drop_idle(self) -> None:
+        """The server moved: what is idle leads to the old place."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def close(self) -> None:
+        self._closed = True
+        for connection in (*self._busy, *self._idle):
+            connection.close()
+        self._busy.clear()
+        self._idle.clear()
+
+    def _next(self) -> None:
+        if self._line and not self._closed:
+            self.carry(self._line.pop(0))
