@@ -46,10 +46,10 @@ def _run() -> int:
     """
     match sys.argv[1:]:
         case ["bridge", *words] if not {"--help", "--install"} & {*words}:
-            from mcpconf import bridge  # noqa: PLC0415
+            from mcpconf.bridge import command  # noqa: PLC0415
 
             gc.enable()
-            return bridge.main(words)
+            return command.main(words)
         case ["gateway", "run", *words] if "--help" not in words:
             from mcpconf.service import foreground  # noqa: PLC0415
 

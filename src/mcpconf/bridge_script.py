@@ -2,22 +2,23 @@
 
     python -m mcpconf.bridge_script FILE        (or: mcpconf bridge --install FILE)
 
-It is ``bridge.py`` behind a head of a few lines that a shell and Python both can read.  The shell
-starts the first ``python3`` there is, isolated and without ``site``.  Python would compile the
-whole file at every start, which takes longer than everything else together, so the head keeps the
-compiled form as for any module: beside the file, if an image has it there (``python3 -m
-py_compile FILE`` as root), else in the user's cache.
+It is what ``bridge/bundle.py`` puts together, behind a head of a few lines that a shell and Python
+both can read.  The shell starts the first ``python3`` there is, isolated and without ``site``.
+Python would compile the whole file at every start, which takes longer than everything else
+together, so the head keeps the compiled form as for any module: beside the file, if an image has it
+there (``python3 -m py_compile FILE`` as root), else in the user's cache.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from mcpconf import bridge
+from mcpconf.bridge.bundle import bundle
 from mcpconf.errors import Failure
 
 # No single quotes, no backslashes: this stands in single quotes of a shell, in a string of Python.
@@ -47,20 +48,10 @@ exec python3 -I -S -c '{_LAUNCHER}' "$0" "$@"
 
 
 def script() -> str:
-    """The text of the file."""
-    source = Path(__file__).with_name("bridge.py").read_text("utf-8")
-    return _HEAD + _commented_docstring(source)
-
-
-def _commented_docstring(source: str) -> str:
-    """Make the docstring a comment: before ``from __future__`` only one string may stand."""
-    first = ast.parse(source).body[0]
-    lines = source.splitlines()
-    assert first.lineno == 1, "bridge.py begins with its docstring"
-    assert first.end_lineno is not None
-    text = "\n".join(lines[: first.end_lineno]).replace('"""', "").strip()
-    comment = [f"# {line}".rstrip() for line in text.splitlines()]
-    return "\n".join((*comment, *lines[first.end_lineno :])) + "\n"
+    """The text of the file.  Its docstring is a comment: the head has to be the only string."""
+    _, future, body = bundle().partition("from __future__ import annotations\n")
+    about = "".join(f"# {line}".rstrip() + "\n" for line in (bridge.__doc__ or "").splitlines())
+    return f"{_HEAD}{about}\n{future}{body}"
 
 
 def install(path: Path) -> None:

@@ -33,10 +33,10 @@ def bridge(
         write(install)
         report.say(f"written: {report.shown_path(str(install))}")
         raise typer.Exit
-    from mcpconf import bridge as running
+    from mcpconf.bridge import command
 
     words = [*(["--url", url] if url else []), *([name] if name else []), *context.args]
-    raise typer.Exit(running.main(words))
+    raise typer.Exit(command.main(words))
 
 
 def register(app: typer.Typer) -> None:
