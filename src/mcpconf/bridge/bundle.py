@@ -1,24 +1,36 @@
 """Makes one executable file of the bridge: ``python -m mcpconf.bridge.bundle DEST``.
 
-The modules stand in it one after the other, readable, without the imports of each other.  In front
-is a line that both ``sh`` and Python accept, so that any python3 on the PATH runs it, isolated
-(``-I``) and without ``site`` (``-S``): nothing in the environment or beside it can be loaded.
+The file is text first: a line for ``sh``, and the modules one after the other, readable, without
+the imports of each other.  Any python3 on the PATH runs it, isolated (``-I``) and without ``site``
+(``-S``), so nothing in the environment or beside it can be loaded.  Behind the text stands the same
+as code of the Python that made the file: compiling would be half of a bridge's start
+(bench/startup).  Another Python compiles the text.
 """
 
 from __future__ import annotations
 
+import marshal
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
-_HEADER = """\
-#!/bin/sh
-'''exec' python3 -IS "$0" "$@" # '''
-# The bridge of mcpconf, Apache-2.0.  Made from src/mcpconf/bridge/: change it there.
+# What sh runs.  ``marshal`` and the magic number are what an import would use (PEP 552).
+_LOADER = """\
+import sys, marshal, _frozen_importlib_external as boot
+path = sys.argv.pop(1)
+with open(path, "rb") as file:
+    text = file.read()
+text, _, code = text.partition(b"\\n\\0code:")
+made = marshal.loads(code[4:]) if code[:4] == boot.MAGIC_NUMBER else None
+exec(made or compile(text.split(b"#--#", 2)[2], path, "exec"))
 """
+_HEADER = f"#!/bin/sh\nexec python3 -IS -c '{_LOADER}' \"$0\" \"$@\"\n#--#\n"
+_TITLE = "# The bridge of mcpconf, Apache-2.0.  Made from src/mcpconf/bridge/: change it there.\n"
+_MARK = b"\n\0code:"
 # Later modules use earlier ones.
 _ORDER = """
     limits text trouble endpoint responses events request reactor tools heads verdict connection
@@ -35,12 +47,19 @@ _TYPES = re.compile(
 _TOP_LEVEL = re.compile(r"^(?:def|class) (\w+)|^(\w+)(?::[^=\n]*)? = ", re.MULTILINE)
 
 
-def bundle() -> str:
-    """Return the text of the one file.  Raises ValueError where two modules share a name."""
+def bundle() -> bytes:
+    """Return the one file: the text, and its code for this Python."""
+    text = source()
+    program = marshal.dumps(compile(text, "mcpconf-bridge", "exec"))
+    return _HEADER.encode() + text.encode() + _MARK + MAGIC_NUMBER + program
+
+
+def source() -> str:
+    """Return all modules as one.  Raises ValueError where two modules share a name."""
     folder = Path(__file__).parent
     sources = {name: (folder / f"{name}.py").read_text() for name in _ORDER}
     _refuse_doubles(sources)
-    parts = [_HEADER, _FUTURE]
+    parts = [_TITLE, _FUTURE]
     parts += [f"# --- {name} ---\n\n{_stripped(text)}" for name, text in sources.items()]
     parts.append('if __name__ == "__main__":\n    sys.exit(main())\n')
     return "\n".join(parts)
@@ -69,7 +88,7 @@ def write(destination: Path) -> None:
     """Write the file, executable for everybody, in one step."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=destination.parent, prefix=f".{destination.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "wb") as file:
         file.write(bundle())
     os.chmod(temporary, 0o755)  # noqa: S103  a program
     os.replace(temporary, destination)
