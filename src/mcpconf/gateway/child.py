@@ -149,6 +149,13 @@ class Child:
         self._sink.write(line + b"\n")
         return True
 
+    def pause(self) -> None:
+        """Read nothing more for a while: what it writes then waits in its pipe."""
+        self.lines.pause()
+
+    def resume(self) -> None:
+        self.lines.resume()
+
     def stop(self) -> None:
         """Close its input, and end it if it does not go: in 2 s by SIGTERM, in 4 by SIGKILL."""
         if self._timer is None and self._ended is not None:

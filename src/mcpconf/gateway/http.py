@@ -182,7 +182,8 @@ def answer(
 ) -> bytes:
     """A whole answer.  ``fields`` are further header lines, each with its line end."""
     content = f"Content-Type: {kind}\r\n" if body else ""
-    head = f"HTTP/1.1 {status} {REASONS[status]}\r\n{content}{fields}Content-Length: {len(body)}\r\n\r\n"
+    first = f"HTTP/1.1 {status} {REASONS[status]}\r\n"
+    head = f"{first}{content}{fields}Content-Length: {len(body)}\r\n\r\n"
     return head.encode("latin-1") + body
 
 

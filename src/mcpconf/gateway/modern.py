@@ -21,7 +21,8 @@ from mcpconf.gateway.trouble import Trouble, plain_error, trouble
 if TYPE_CHECKING:
     from mcpconf.gateway.service import Service
 
-PROBE_PATIENCE = 1.0  # seconds; Claude Code gives a probe 2.7 (fact 47)
+PROBE_PATIENCE = 1.0  # seconds for a process; Claude Code gives a probe 2.7 (fact 47)
+REMOTE_PATIENCE = 2.0
 MOST_WAITING = 4000
 _STATUS = {
     -32700: 400,
@@ -32,6 +33,7 @@ _STATUS = {
     -32021: 400,
     -32022: 400,
 }
+_OLDER = {"http-status", "session-lost", "protocol"}  # how older servers fail at the probe
 _SUBSCRIPTION = META + "subscriptionId"
 _TOO_MUCH = 16 * 1024 * 1024  # bytes that a client may leave untaken
 
@@ -76,7 +78,8 @@ class Shared:
         exchange.may_stream = b"event-stream" in head.headers.get(b"accept", b"*/*, event-stream")
         self.waiting[key] = exchange
         if exchange.method == "server/discover":
-            self.service.loop.call_later(PROBE_PATIENCE, self._probe_timed_out, key)
+            patience = PROBE_PATIENCE if self._upstream.shares_ids else REMOTE_PATIENCE
+            self.service.loop.call_later(patience, self._probe_timed_out, key)
         line = self._renamed(body, message, key) if self._upstream.shares_ids else body
         self._upstream.send(line, message, key)
 
@@ -185,6 +188,10 @@ class Shared:
         self._tokens.pop(key, None)
         if exchange.method == "subscriptions/listen" and exchange.streaming:
             exchange.end()
+            return
+        if exchange.method == "server/discover" and cause.code in _OLDER:
+            self.service.legacy_only = True
+            exchange.reply(_refusal(exchange.message_id), 400)
             return
         exchange.reply(self.service.error(exchange, cause))
 

@@ -13,10 +13,11 @@ from mcpconf.gateway.exchange import Exchange
 from mcpconf.gateway.metrics import Tally
 from mcpconf.gateway.modern import Shared
 from mcpconf.gateway.ports import Owner, Upstream
+from mcpconf.gateway.revival import Backoff
 from mcpconf.gateway.routing import Project
 from mcpconf.gateway.session import Session
-from mcpconf.gateway.source import Source
-from mcpconf.gateway.stdio import Backoff, Stdio
+from mcpconf.gateway.source import Headers, Reach, Source
+from mcpconf.gateway.stdio import process
 from mcpconf.gateway.stream import Archive
 from mcpconf.gateway.trouble import Trouble, error_line, trouble
 
@@ -101,18 +102,28 @@ class Service:
     def upstream(self, owner: Owner) -> Upstream:
         """A new way to the server."""
         if self.route.transport == "stdio":
-            return Stdio(self, owner)
+            return process(self, owner)
         if self.route.transport == "ws":
-            from mcpconf.gateway.websocket import WebSocket  # noqa: PLC0415  rarely needed
+            from mcpconf.gateway.websocket import web_socket  # noqa: PLC0415  rarely needed
 
-            return WebSocket(self, owner)
-        from mcpconf.gateway.link import HttpUpstream  # noqa: PLC0415  not for processes
+            return web_socket(self, owner)
+        from mcpconf.gateway.remote import HttpUpstream  # noqa: PLC0415  not for processes
 
         return HttpUpstream(self, owner)
 
     def command(self) -> Command:
         """What to run; raises :class:`~mcpconf.gateway.source.Missing`."""
         return self.means.source.command(self.route, self.path)
+
+    async def reach(self) -> Reach:
+        """Where the remote server is now, with its secrets."""
+        return await self.means.source.reach(self.route, self.path)
+
+    async def refused(self, status: int, challenge: str, sent: Headers) -> Reach:
+        """The server has answered 401 or 403: what to try once more."""
+        names = {name.lower(): value for name, value in sent}
+        refusal = status, challenge
+        return await self.means.source.refused(self.route, self.path, refusal, names)
 
     def starting(self) -> None:
         if self.state not in {"ready", "starting"}:

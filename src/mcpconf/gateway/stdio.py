@@ -1,314 +1,35 @@
-"""A server that is a process: started when it is needed, and again when it has crashed.
-
-The client does not notice a crash but for the calls that were under way: they get an error at
-once.  The next message starts a new process, which is told the client's own ``initialize`` again,
-its log level and its subscriptions; then the message goes out.  A server that keeps crashing is
-left alone for longer and longer (``Backoff``), and that is said at once.
-"""
+"""A server that is a process of its own."""
 
 from __future__ import annotations
 
-import asyncio
-import json
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from mcpconf.gateway import messages
 from mcpconf.gateway.child import Child
-from mcpconf.gateway.ports import Message, Owner
-from mcpconf.gateway.source import Missing
+from mcpconf.gateway.ports import Owner
+from mcpconf.gateway.revival import Revival, Talk
 from mcpconf.gateway.trouble import Trouble, trouble
 
 if TYPE_CHECKING:
     from mcpconf.gateway.service import Service
 
-_AGAIN = b'"mcpconf-initialize-again"'
-_INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
-_INITIALIZE_PATIENCE = 120.0  # seconds for the answer to initialize: some servers install first
-_LONGEST_WAIT = 3.0  # seconds of back-off for which a message is held
-_MOST_HELD = 1000
-_MOST_SUBSCRIPTIONS = 256
+
+def process(service: Service, owner: Owner) -> Revival:
+    """The way to a server that the gateway starts itself."""
+    return Revival(service, owner, partial(_start, service))
 
 
-class Backoff:
-    """How long a server that keeps dying is left alone; one per server."""
+def _start(
+    service: Service, line: Callable[[bytes], None], ended: Callable[[Trouble], None]
+) -> Talk:
+    child: Child
 
-    steps = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-    healthy = 20.0  # seconds after which a life counts as a good one
+    def told(how: str) -> None:
+        service.children.discard(child)
+        service.said = child.said or service.said
+        ended(trouble("server-exited", f"the server {how} before it answered"))
 
-    def __init__(self) -> None:
-        self._deaths = 0
-        self._until = 0.0
-
-    def died(self, now: float, lived: float, *, answered: bool) -> None:
-        self._deaths = 1 if lived > self.healthy or answered else self._deaths + 1
-        self._until = now + self.steps[min(self._deaths - 1, len(self.steps) - 1)]
-
-    def lives(self) -> None:
-        self._deaths = 0
-
-    def wait(self, now: float) -> float:
-        return max(0.0, self._until - now)
-
-
-class Stdio:
-    """The process of one owner."""
-
-    shares_ids = True
-
-    def __init__(self, service: Service, owner: Owner) -> None:
-        self._service = service
-        self._owner = owner
-        self._loop = service.loop
-        self._child: Child | None = None
-        self._ready = False
-        self._held: list[tuple[bytes, Message, bytes | None]] = []
-        self._pending: dict[bytes, str] = {}
-        self._asked: set[bytes] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._began = 0.0
-        self._answered = False
-        self._closed = False
-        self._conversation = Conversation()
-
-    # --- to the server --------------------------------------------------------------------
-
-    def send(self, line: bytes, message: Message, key: bytes | None) -> None:
-        if self._closed:
-            return
-        if self._ready and self._child is not None:
-            self._write(line, message, key)
-            return
-        if len(self._held) >= _MOST_HELD:
-            if key is not None:
-                self._owner.failed(key, trouble("server-silent", delivered=False))
-            return
-        self._held.append((line, message, key))
-        if self._child is None and self._timer is None:
-            self._start_soon()
-
-    def _write(self, line: bytes, message: Message, key: bytes | None) -> None:
-        assert self._child is not None
-        self._conversation.hear(line, message, key)
-        if key is not None:
-            self._pending[key] = message["method"]
-        elif "method" not in message:
-            answered = messages.key_of(message["id"])
-            if answered not in self._asked:
-                return  # the question of a process that is no more
-            self._asked.discard(answered)
-        if not self._child.write(messages.one_line(line)) and key is not None:
-            self._pending.pop(key)
-            self._owner.failed(
-                key,
-                trouble("server-silent", "the server does not read its input", delivered=False),
-            )
-
-    def abandon(self, key: bytes) -> None:
-        self._held = [item for item in self._held if item[2] != key]
-        method = self._pending.pop(key, None)
-        if self._child is not None and self._ready and method not in {None, "initialize"}:
-            self._child.write(
-                b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":'
-                + key
-                + b',"reason":"the client has gone"}}'
-            )
-
-    # --- its life -------------------------------------------------------------------------
-
-    def _start_soon(self) -> None:
-        wait = self._service.backoff.wait(self._loop.time())
-        if wait > _LONGEST_WAIT:
-            text = f"the server keeps exiting; it is started again in {wait:.0f} s at the earliest"
-            self._fail_held(trouble("server-exited", text, retry=True, delivered=False))
-        elif wait:
-            self._timer = self._loop.call_later(wait, self._start)
-        else:
-            self._start()
-
-    def _start(self) -> None:
-        self._timer = None
-        if self._closed:
-            return
-        try:
-            command = self._service.command()
-            child = Child(self._service.nursery, command, self._line, self._ended)
-        except Missing as missing:
-            self._fail_held(trouble(missing.code, missing.text, retry=missing.retry))
-            return
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "its command cannot be run"
-            self._fail_held(trouble("spawn-failed", f"the server could not be started: {reason}"))
-            return
-        self._child, self._began, self._answered = child, self._loop.time(), False
-        self._service.children.add(child)
-        self._service.starting()
-        again = self._conversation.again()
-        if again is None:
-            self._open()
-        else:
-            child.write(again)
-            self._timer = self._loop.call_later(_INITIALIZE_PATIENCE, self._silent)
-
-    def _open(self) -> None:
-        """The process may be told what waits."""
-        self._ready = True
-        held, self._held = self._held, []
-        for line, message, key in held:
-            self._write(line, message, key)
-
-    def _silent(self) -> None:
-        self._timer = None
-        text = f"the server did not answer initialize within {_INITIALIZE_PATIENCE:.0f} s"
-        self._fail_held(trouble("server-silent", text, delivered=False))
-        if self._child is not None:
-            self._child.stop()
-
-    def _ended(self, how: str) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            self._service.children.discard(child)
-            self._service.said = child.said or self._service.said
-        now = self._loop.time()
-        self._ready = False
-        self._asked.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._closed:
-            return
-        self._service.backoff.died(now, now - self._began, answered=self._answered)
-        cause = trouble("server-exited", f"the server {how} before it answered")
-        pending, self._pending = self._pending, {}
-        for key in pending:
-            self._owner.failed(key, cause)
-        self._fail_held(cause._replace(delivered=False, retry=True))
-
-    def _fail_held(self, cause: Trouble) -> None:
-        held, self._held = self._held, []
-        for _, _, key in held:
-            if key is not None:
-                self._owner.failed(key, cause)
-
-    # --- from the server ------------------------------------------------------------------
-
-    def _line(self, line: bytes) -> None:
-        peeked = messages.answer_id(line)
-        if peeked is not None and peeked[0] in self._pending:
-            self._answer(peeked[0], line)
-        elif line.strip():
-            self._parsed(line)
-
-    def _answer(self, key: bytes, line: bytes) -> None:
-        method = self._pending.pop(key)
-        if not self._answered:
-            self._answered = True
-            self._service.backoff.lives()
-        if method == "initialize":
-            self._conversation.result = line
-        self._owner.answered(key, line)
-
-    def _parsed(self, line: bytes) -> None:
-        try:
-            message = messages.read(line)
-        except messages.NotJsonRpc:
-            self._service.garbage()
-            return
-        if "method" in message:
-            if "id" in message and len(self._asked) < _MOST_HELD:
-                self._asked.add(messages.key_of(message["id"]))
-            self._owner.deliver(line, None)
-            return
-        key = messages.key_of(message["id"])
-        if key == _AGAIN:
-            self._greeted(message)
-        elif key in self._pending:
-            self._answer(key, line)
-
-    def _greeted(self, message: Message) -> None:
-        """The new process has answered initialize."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if "result" not in message:
-            self._fail_held(trouble("server-exited", "the server does not take the session again"))
-            if self._child is not None:
-                self._child.stop()
-            return
-        assert self._child is not None
-        self._answered = True
-        for replayed in self._conversation.replayed():
-            self._child.write(replayed)
-        changed = self._conversation.differs(message)
-        self._open()
-        if changed:
-            self._owner.restarted()
-
-    def pause(self) -> None:
-        if self._child is not None:
-            self._child.lines.pause()
-
-    def resume(self) -> None:
-        if self._child is not None:
-            self._child.lines.resume()
-
-    def close(self) -> None:
-        self._closed = True
-        self._held.clear()
-        self._pending.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._child is not None:
-            self._child.lines.resume()
-            self._child.stop()
-
-
-class Conversation:
-    """What a new process has to be told so that it can go on for the old one."""
-
-    def __init__(self) -> None:
-        self._initialize: tuple[bytes, Message] | None = None
-        self._level: bytes | None = None
-        self._subscribed: dict[str, bytes] = {}
-        self._asked = 0
-        self.result = b""
-
-    def hear(self, line: bytes, message: Message, key: bytes | None) -> None:
-        """Remember what the client has set up."""
-        method = message.get("method")
-        if method == "initialize" and key is not None:
-            self._initialize = line, message
-            self._level = None
-            self._subscribed.clear()
-        elif method == "logging/setLevel":
-            self._level = line
-        elif method == "resources/subscribe" and len(self._subscribed) < _MOST_SUBSCRIPTIONS:
-            self._subscribed[str(message.get("params", {}).get("uri"))] = line
-        elif method == "resources/unsubscribe":
-            self._subscribed.pop(str(message.get("params", {}).get("uri")), None)
-
-    def again(self) -> bytes | None:
-        """The client's initialize under an id of ours; None if it was never answered."""
-        if self._initialize is None or not self.result:
-            return None
-        line, message = self._initialize
-        return messages.with_id(messages.one_line(line), message, _AGAIN)
-
-    def replayed(self) -> list[bytes]:
-        """What follows the answer to initialize."""
-        lines = [line for line in (self._level, *self._subscribed.values()) if line is not None]
-        renamed = [
-            messages.with_id(
-                messages.one_line(line), messages.read(line), b'"mcpconf-again-%d"' % n
-            )
-            for n, line in enumerate(lines)
-        ]
-        return [_INITIALIZED, *renamed]
-
-    def differs(self, message: Message) -> bool:
-        """Tell whether the new process offers something else than the old one."""
-        try:
-            before = json.loads(self.result)
-        except ValueError:
-            return True
-        return bool(before.get("result") != message.get("result"))
+    child = Child(service.nursery, service.command(), line, told)
+    service.children.add(child)
+    return child
