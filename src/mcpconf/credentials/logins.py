@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mcpconf.credentials import Credentials
 
 _PAUSE = 5.0  # after a renewal that failed
-_JUST_ISSUED = 10.0
+_JUST_NOW = 10.0  # seconds: a token that is refused right after its renewal is not renewed again
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 Ask = Callable[[Mapping[str, Json], Mapping[str, str]], Awaitable[dict[str, Json]]]
@@ -56,6 +56,7 @@ class Logins:
         self._store = Store(credentials.state)
         self._held: dict[str, _Held] = {}
         self._renewing: dict[str, asyncio.Task[Login]] = {}
+        self._renewed_at: dict[str, float] = {}
         self._failed: dict[str, tuple[float, Missing]] = {}
 
     def __repr__(self) -> str:
@@ -121,7 +122,7 @@ class Logins:
         login = await self._login(where, route)
         if token and login.access_token != token and login.outlives(time.time()):
             return login.access_token
-        if time.time() - login.issued_at < _JUST_ISSUED:
+        if time.monotonic() - self._renewed_at.get(where.id, -_JUST_NOW) < _JUST_NOW:
             if token:
                 text = "it refuses the token that its own authorization server has just issued"
                 raise Missing("refused-login", text)
@@ -146,6 +147,7 @@ class Logins:
         """Look at every login anew (``POST /logins``)."""
         self._held.clear()
         self._failed.clear()
+        self._renewed_at.clear()
 
     def state(self, route: Route, project: str = "") -> LoginState:
         """Return what is known of the login of a route.
@@ -227,6 +229,7 @@ class Logins:
             told = {"login-expired": expired, "login-needed": needed}.get(missing.code)
             raise (told(route) if told else missing) from None
         self._failed.pop(where.id, None)
+        self._renewed_at[where.id] = time.monotonic()
         fresh = self._read(where, route)
         if fresh.where == KEYRING:
             fresh = fresh._replace(secrets={"tokens": {"access_token": answer.get("token")}})
