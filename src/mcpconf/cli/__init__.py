@@ -12,6 +12,7 @@ from mcpconf.cli import (
     gateway_commands,
     policy_commands,
     probe_commands,
+    wait_command,
 )
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ for commands in (
     gateway_commands,
     bridge_command,
     client_commands,
+    wait_command,
 ):
     commands.register(app)
 

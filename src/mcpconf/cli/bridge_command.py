@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcpconf import report
+from mcpconf.errors import Failure
 
 Install = Annotated[
     Path | None,
@@ -28,15 +29,25 @@ def bridge(
 ) -> None:
     """Carry MCP between stdio and a server: NAME through the gateway, or --url directly."""
     if install is not None:
-        from mcpconf.bridge_script import install as write
-
-        write(install)
+        _install(install)
         report.say(f"written: {report.shown_path(str(install))}")
         raise typer.Exit
     from mcpconf.bridge import command
 
     words = [*(["--url", url] if url else []), *([name] if name else []), *context.args]
     raise typer.Exit(command.main(words))
+
+
+def _install(path: Path) -> None:
+    from mcpconf.bridge import bundle
+
+    try:
+        bundle.write(path.absolute())
+    except OSError as error:
+        raise Failure(
+            f"the bridge could not be written to {path}: {error.strerror or error}",
+            help="name a file in a directory that you may write to",
+        ) from error
 
 
 def register(app: typer.Typer) -> None:

@@ -98,7 +98,7 @@ def _launch(gateway: Path, home: Path | None) -> Any:  # noqa: ANN401
     try:
         since = os.fstat(log).st_size
         process = subprocess.Popen(  # noqa: S603  ourselves
-            [*_program(), "gateway", "run", *(["--home", str(home)] if home else [])],
+            [*program(), "gateway", "run", *(["--home", str(home)] if home else [])],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -119,7 +119,7 @@ def _launch(gateway: Path, home: Path | None) -> Any:  # noqa: ANN401
     return status[0]
 
 
-def _program() -> list[str]:
+def program() -> list[str]:
     """How this very program is started again: installed, in a checkout, or one zip file."""
     package = Path(mcpconf.__file__).parent
     archive = next((p for p in package.parents if p.is_file()), None)

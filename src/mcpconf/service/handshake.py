@@ -1,0 +1,203 @@
+"""A real MCP handshake with one server, through the very program that the container would start.
+
+Whatever stands behind it, the other side is a process that speaks MCP over stdio: the bridge, or
+the server itself.  It is greeted in the era of ``initialize``, and if it knows that no more in the
+one of ``server/discover`` (2026-07-28); then it is asked for its tools.  What it says is hostile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from mcpconf import __version__
+
+_LEGACY, _MODERN = "2025-11-25", "2026-07-28"
+_META = "io.modelcontextprotocol/"
+_CLIENT = {"name": "mcpconf-wait", "version": __version__}
+_PAUSE = 0.5  # seconds between two attempts
+_LONGEST = 64 * 1024 * 1024  # bytes of a line
+_GRACE = 2.0
+_LAST_WORDS = 400
+
+
+class Outcome(NamedTuple):
+    """How it went.  ``tools`` is None where the server did not answer; then ``message`` says why.
+
+    ``late``: it may still come.
+    """
+
+    tools: int | None = None
+    code: str = ""
+    message: str = ""
+    late: bool = False
+
+
+class _Refused(Exception):  # noqa: N818  an answer, not an error of ours
+    """A JSON-RPC error."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(str(error.get("message", "an error without words")))
+        data = error.get("data")
+        ours = data.get("mcpconf") if isinstance(data, dict) else None
+        self.ours: Mapping[str, Any] | None = ours if isinstance(ours, dict) else None
+
+
+class _Gone(Exception):  # noqa: N818
+    """The process has ended, or speaks something else."""
+
+
+class _Talk:
+    """One conversation over the pipes of a process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._in, self._out = process.stdin, process.stdout
+        self._last = 0
+
+    def tell(self, method: str) -> None:
+        self._write({"jsonrpc": "2.0", "method": method})
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a request and await its answer; what else the server says is passed over."""
+        self._last += 1
+        self._write({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params})
+        while True:
+            message = await self._next()
+            if message.get("id") != self._last or "method" in message:
+                continue
+            error = message.get("error")
+            if isinstance(error, dict):
+                raise _Refused(error)
+            result = message.get("result")
+            return result if isinstance(result, dict) else {}
+
+    async def _next(self) -> Mapping[str, Any]:
+        try:
+            line = await self._out.readline()
+        except ValueError:
+            raise _Gone("it sends a line without an end") from None
+        if not line:
+            raise _Gone("it has ended")
+        with suppress(ValueError, RecursionError):
+            message = json.loads(line)
+            if isinstance(message, dict):
+                return message
+        return {}
+
+    def _write(self, message: Mapping[str, Any]) -> None:
+        self._in.write(json.dumps(message).encode() + b"\n")
+
+
+async def handshake(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: str,
+    seconds: float,
+    heard: Callable[[Outcome], None],
+) -> Outcome:
+    """Start the program, greet the server, ask for its tools; ``heard`` is told of each failure."""
+    said = Outcome(code="timeout", message=f"no answer within {seconds:g} s", late=True)
+
+    def note(outcome: Outcome) -> None:
+        nonlocal said
+        said = outcome
+        heard(outcome)
+
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(environ),
+            cwd=cwd,
+            limit=_LONGEST,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Outcome(code="spawn-failed", message=f"it cannot be started: {error.strerror}")
+    words = asyncio.ensure_future(_last_words(process))
+    try:
+        async with asyncio.timeout(seconds):
+            return await _greeted(_Talk(process), note)
+    except TimeoutError:
+        return said
+    except (_Gone, BrokenPipeError, ConnectionResetError) as gone:
+        last = await words
+        text = str(gone) or "it has ended"
+        return Outcome(code="server-exited", message=f"{text}{f': {last}' if last else ''}")
+    finally:
+        await _end(process)
+        words.cancel()
+
+
+async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
+    """Greet until the server itself has answered; a bridge may answer for it meanwhile."""
+    try:
+        wish = {"protocolVersion": _LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
+        await talk.ask("initialize", wish)
+        talk.tell("notifications/initialized")
+        meta: dict[str, Any] = {}
+    except _Refused as refused:
+        if refused.ours is not None:
+            return _outcome(refused)
+        meta = {"_meta": _modern()}
+        try:
+            await talk.ask("server/discover", meta)
+        except _Refused:
+            return Outcome(code="protocol", message=f"it refuses the handshake: {refused}")
+    while True:
+        try:
+            tools = (await talk.ask("tools/list", meta)).get("tools")
+            return Outcome(tools=len(tools) if isinstance(tools, list) else 0)
+        except _Refused as refused:
+            if refused.ours is None:
+                return Outcome(tools=0)  # it is there, and has no tools
+            outcome = _outcome(refused)
+        if not outcome.late:
+            return outcome
+        note(outcome)
+        await asyncio.sleep(_PAUSE)
+
+
+def _modern() -> dict[str, Any]:
+    told = {"protocolVersion": _MODERN, "clientInfo": _CLIENT, "clientCapabilities": {}}
+    return {_META + name: value for name, value in told.items()}
+
+
+def _outcome(refused: _Refused) -> Outcome:
+    ours = refused.ours or {}
+    code = ours.get("code")
+    return Outcome(
+        code=code if isinstance(code, str) else "protocol",
+        message=str(refused),
+        late=ours.get("retry") is True,
+    )
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    """What the process wrote last to stderr, of which only the end is kept."""
+    assert process.stderr is not None
+    kept = b""
+    while piece := await process.stderr.read(4096):
+        kept = (kept + piece)[-4096:]
+    lines = kept.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:_LAST_WORDS] if lines else ""
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Close its input, as a client does that leaves; who does not go then is made to."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(_GRACE):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
