@@ -4,6 +4,7 @@ Everything listens on loopback; only process groups started here are ever signal
 """
 
 import asyncio
+import functools
 import json
 import os
 import random
@@ -31,6 +32,7 @@ LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ENV = {
     **{k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")},
     "HOME": H2 + "/home",
+    "PATH": os.path.dirname(PY) + os.pathsep + os.environ.get("PATH", os.defpath),
     "DO_NOT_TRACK": "1",
     "NO_UPDATE_NOTIFIER": "1",
     "FASTMCP_CHECK_FOR_UPDATES": "off",
@@ -269,9 +271,26 @@ def load_peers():
         return tomllib.load(fh)["peer"]
 
 
+@functools.cache
+def bridge_file():
+    """Our bridge as it ships: one file, made with the code of the Python that will run it."""
+    path = Path(H2, "mcpconf-bridge")
+    new = Path(H2, f"mcpconf-bridge.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    maker = [PY, "-m", "mcpconf.bridge.bundle", str(new)]
+    env = {**os.environ, "PYTHONPATH": str(REPO / "src")}
+    made = subprocess.run(maker, check=False, capture_output=True, text=True, env=env)
+    if made.returncode:
+        raise RuntimeError(f"the bridge could not be put together: {made.stderr[-300:]}")
+    os.replace(new, path)
+    return str(path)
+
+
 def fill(words, **kw):
     kw = {"H2": H2, "py": PY, "node": NODE, "here": str(HERE), "repo": str(REPO), **kw}
     out = []
+    if any("{mcpconf-bridge}" in word for word in words):
+        kw["mcpconf-bridge"] = bridge_file()
     for word in words:
         for k, v in kw.items():
             word = word.replace("{" + k + "}", str(v))  # noqa: PLW2901 - one pass a name

@@ -311,11 +311,9 @@ class Conn(asyncio.Protocol):
 
     def send(self, head, body, on_event):
         loop = asyncio.get_running_loop()
-        self.head_fut, self.done_fut, self.on_event = (
-            loop.create_future(),
-            loop.create_future(),
-            on_event,
-        )
+        self.head_fut, self.done_fut = loop.create_future(), loop.create_future()
+        self.on_event = on_event
+        self.done_fut.add_done_callback(lambda f: f.cancelled() or f.exception())
         self.t.write(head + body)
         return self.head_fut
 

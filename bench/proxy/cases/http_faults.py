@@ -116,6 +116,7 @@ async def unauthorized_401(r):
     await r.backend(auth="sekrit")
     t = time.perf_counter()
     if r.stdio_client:
+        await r.ready()
         c = await r.spawn()
         try:
             await c.initialize(timeout=15)

@@ -8,7 +8,7 @@ from wire import MODERN, P, RpcError, StdioClient
 
 
 async def modern_client(r):
-    await r.backend()
+    await r.ready()
     c = await r.spawn()
     c.modern = True
     if isinstance(c, StdioClient):

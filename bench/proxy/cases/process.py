@@ -7,7 +7,7 @@ import time
 
 import procs as H
 from harness import start_claude
-from rig import BRIDGE, NA, OVER_STDIO, Part, check, scenario, txt
+from rig import BOTH_HTTP, BRIDGE, NA, OVER_STDIO, Part, check, scenario, txt
 from wire import Gone, RpcError
 
 
@@ -21,7 +21,7 @@ async def exits_on_eof(r):
         raise Part(f"takes {t:.1f} s")
 
 
-@scenario(*OVER_STDIO)
+@scenario(BRIDGE, BOTH_HTTP)
 async def ends_session_on_exit(r):
     r.proxied()
     c = await r.client()
@@ -55,7 +55,7 @@ async def stdout_only_json(r):
 async def claude_probe(r):
     """server/discover must be answered (result or error) well inside Claude Code's 2.7 s."""
     r.proxied()
-    await r.backend()
+    await r.ready()
     c = await r.spawn()
     o = await start_claude(c)
     check(o.get("probe") != "timeout", "probe times out: +2.7 s on every start")
@@ -68,7 +68,7 @@ async def claude_probe(r):
 async def claude_probe_modern_backend(r):
     """Server speaks only 2026-07-28."""
     r.proxied()
-    await r.backend(eras="modern")
+    await r.ready(faults={"eras": "modern"})
     c = await r.spawn()
     try:
         o = await start_claude(c)

@@ -35,6 +35,7 @@ async def late(r, seconds):
         if r.stdio_client:
             if r.direct:
                 raise NA("direct")
+            await r.ready()
             c = await r.spawn()
             try:
                 await c.initialize(timeout=30)
@@ -97,6 +98,7 @@ async def backend_hangs_on_initialize(r):
     h = asyncio.ensure_future(heal())
     t = time.perf_counter()
     if r.stdio_client:
+        await r.ready()
         c = await r.spawn()
         try:
             await c.initialize(timeout=30)
