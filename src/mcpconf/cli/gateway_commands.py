@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mcpconf import report
+from mcpconf.cli import login_commands
 from mcpconf.cli import options as o
 from mcpconf.errors import Exit
 from mcpconf.readers.places import find_places
@@ -127,4 +128,5 @@ def run(
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    login_commands.register(gateway)
     app.add_typer(gateway)

@@ -50,7 +50,13 @@ def wait(
         bridge = Path(folder)
         if any(p.route for p in planned):
             bridge = waiting.way_to_the_gateway(target, looked[1], bridge)
-        setting = waiting.Setting(bridge, looked[0].cwd, os.environ, container_stdio)
+        setting = waiting.Setting(
+            bridge,
+            looked[0].cwd,
+            os.environ,
+            waiting.blame(looked[1], target.project),
+            container_stdio,
+        )
         servers = waiting.asked(planned, setting)
         answers = waiting.wait(servers, setting, timeout, shown.Progress(len(servers)))
     if format is o.Format.JSON:

@@ -137,23 +137,32 @@ async def handshake(
 
 
 async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
-    """Greet until the server itself has answered; a bridge may answer for it meanwhile."""
+    """Greet the server in the era that it knows, then ask for its tools."""
     try:
         wish = {"protocolVersion": _LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
-        await talk.ask("initialize", wish)
-        talk.tell("notifications/initialized")
-        meta: dict[str, Any] = {}
+        hello = await talk.ask("initialize", wish)
     except _Refused as refused:
         if refused.ours is not None:
             return _outcome(refused)
-        meta = {"_meta": _modern()}
         try:
-            await talk.ask("server/discover", meta)
+            await talk.ask("server/discover", _modern())
         except _Refused:
             return Outcome(code="protocol", message=f"it refuses the handshake: {refused}")
+        return await _tools(talk, _modern(), note)
+    why = _made_up(hello)
+    if why:
+        note(Outcome(code="unreachable", message=why, late=True))
+    talk.tell("notifications/initialized")
+    return await _tools(talk, {}, note)
+
+
+async def _tools(
+    talk: _Talk, params: Mapping[str, Any], note: Callable[[Outcome], None]
+) -> Outcome:
+    """Ask until the server itself has answered; a bridge may answer for it meanwhile."""
     while True:
         try:
-            tools = (await talk.ask("tools/list", meta)).get("tools")
+            tools = (await talk.ask("tools/list", params)).get("tools")
             return Outcome(tools=len(tools) if isinstance(tools, list) else 0)
         except _Refused as refused:
             if refused.ours is None:
@@ -165,9 +174,16 @@ async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
         await asyncio.sleep(_PAUSE)
 
 
+def _made_up(hello: Mapping[str, Any]) -> str:
+    """Why the bridge introduces a server that it has not seen yet; "" if the server did itself."""
+    server = hello.get("serverInfo")
+    made_up = isinstance(server, dict) and server.get("version") == "not reached"
+    return str(hello.get("instructions", "")).partition(". ")[0] if made_up else ""
+
+
 def _modern() -> dict[str, Any]:
     told = {"protocolVersion": _MODERN, "clientInfo": _CLIENT, "clientCapabilities": {}}
-    return {_META + name: value for name, value in told.items()}
+    return {"_meta": {_META + name: value for name, value in told.items()}}
 
 
 def _outcome(refused: _Refused) -> Outcome:

@@ -11,6 +11,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +23,14 @@ from mcpconf.plan.terms import Planned
 from mcpconf.readers.around import Target
 from mcpconf.readers.places import Places
 from mcpconf.service import only
+from mcpconf.service.control import NoAnswer, ask
 from mcpconf.service.handshake import Outcome, handshake
 from mcpconf.service.process import program
 
 _AT_ONCE = 16
-_FIRST_ANSWER = "2000"  # MCP_TIMEOUT (ms): the bridge then says what it waits for
+# MCP_TIMEOUT (ms): when the bridge says what it waits for.  Behind the gateway it is the gateway
+# that knows, and it says so after 25 seconds.
+_FIRST_ANSWER = {"direct": "2000", "gateway": "40000"}
 
 
 class Asked(NamedTuple):
@@ -50,11 +54,16 @@ class Answer(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """Where the servers are asked from.  ``bridge`` is the way to the gateway, as a file."""
+    """Where the servers are asked from.
+
+    ``bridge`` is the way to the gateway, as a file; ``blame`` says what the gateway knows against a
+    server, "" if nothing.
+    """
 
     bridge: Path
     cwd: str
     environ: Mapping[str, str]
+    blame: Callable[[str], str]
     start_stdio: bool = False
 
 
@@ -127,6 +136,19 @@ def way_to_the_gateway(target: Target, places: Places, folder: Path) -> Path:
     return path
 
 
+def blame(places: Places, project: str) -> Callable[[str], str]:
+    """Ask the gateway what went wrong last with a server of the project."""
+
+    def last_error(server: str) -> str:
+        with suppress(NoAnswer, Failure, KeyError, TypeError):
+            for row in ask(places.gateway, "GET", "/status", timeout=1.0)["servers"]:
+                if (row["project"], row["server"]) == (project, server) and row["last_error"]:
+                    return str(row["last_error"]["message"])
+        return ""
+
+    return last_error
+
+
 def _words(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
@@ -160,12 +182,15 @@ async def _ask(
     server: Asked, setting: Setting, seconds: float, told: Callable[[Answer], None]
 ) -> Answer:
     began = time.monotonic()
-    environ = {**setting.environ, "MCP_TIMEOUT": _FIRST_ANSWER, **server.env}
+    first = _FIRST_ANSWER.get(server.way, "")
+    environ = {**setting.environ, **({"MCP_TIMEOUT": first} if first else {}), **server.env}
 
     def heard(outcome: Outcome) -> None:
         told(Answer(server, "waiting", time.monotonic() - began, outcome))
 
     outcome = await handshake(server.command, environ, setting.cwd, seconds, heard)
+    if outcome.late and server.way == "gateway":
+        outcome = outcome._replace(message=setting.blame(server.server) or outcome.message)
     state = "ready" if outcome.tools is not None else "late" if outcome.late else "failed"
     return Answer(server, state, time.monotonic() - began, outcome)
 
