@@ -26,8 +26,8 @@ Mirrored = dict[str, dict[str, str]]
 def is_modern(head: Head, message: Message) -> bool:
     """Tell whether a message belongs to the stateless era."""
     version = head.headers.get(b"mcp-protocol-version")
-    if version is not None:
-        return version.decode("latin-1") not in LEGACY
+    if version is not None and version.decode("latin-1") not in LEGACY:
+        return True
     return META + "protocolVersion" in meta_of(message)
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from json.decoder import JSONDecoder, scanstring  # type: ignore[attr-defined]
+from math import isfinite
 from typing import Any
 
 META = "io.modelcontextprotocol/"
@@ -25,6 +26,13 @@ _REQUEST = re.compile(
     rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)\s*,\s*"method"\s*:'
 )
 _SPACE = " \t\r\n"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
+
+
+_strict = JSONDecoder(parse_constant=_no_constant).decode
 _decode = JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 Span = tuple[int, int]
@@ -46,7 +54,7 @@ def read(body: bytes) -> dict[str, Any]:
 
     """
     try:
-        message = json.loads(body)
+        message = _strict(body.decode())
     except (ValueError, RecursionError):
         raise NotJsonRpc(-32700, "the body is not JSON") from None
     if not isinstance(message, dict):
@@ -59,8 +67,9 @@ def _check(message: dict[str, Any]) -> None:
     if message.get("jsonrpc") != "2.0":
         raise NotJsonRpc(-32600, 'the message does not say `"jsonrpc":"2.0"`')
     if "method" in message:
-        if not isinstance(message["method"], str):
-            raise NotJsonRpc(-32600, "the method is not a string")
+        method = message["method"]
+        if not (isinstance(method, str) and method.isascii() and method.isprintable()):
+            raise NotJsonRpc(-32600, "the method is not a name")  # it becomes a header
         if "id" in message and not _is_id(message["id"]):
             raise NotJsonRpc(-32600, "the id is neither a string nor a number")
         if not isinstance(message.get("params", {}), dict):
@@ -70,7 +79,9 @@ def _check(message: dict[str, Any]) -> None:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return isfinite(value)  # 1e999 is a number that cannot be written back
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def key_of(value: object) -> bytes:
@@ -89,6 +100,17 @@ def answer_id(line: bytes) -> tuple[bytes, Span] | None:
     """The id of an answer as it is written, and where; None if that takes parsing."""
     found = _ANSWER.match(line, 0, _PEEKED)
     return (found[1], found.span(1)) if found else None
+
+
+def is_answer(line: bytes) -> bool:
+    """Tell whether a line is an answer: what begins as one need not be parsed."""
+    if _ANSWER.match(line, 0, _PEEKED):
+        return True
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(message, dict) and ("result" in message or "error" in message)
 
 
 def with_id(line: bytes, message: dict[str, Any], new: bytes) -> bytes:

@@ -14,6 +14,7 @@ from mcpconf.bridge.endpoint import Endpoint, parse_endpoint
 from mcpconf.bridge.link import Link
 from mcpconf.bridge.request import Request
 from mcpconf.bridge.trouble import Trouble as LinkTrouble
+from mcpconf.gateway import messages
 from mcpconf.gateway.ports import Message, Owner
 from mcpconf.gateway.reactor import AsyncioLoop
 from mcpconf.gateway.source import Headers, Missing, Reach
@@ -148,8 +149,13 @@ class HttpUpstream:
 
     def answered(self, request: Request, line: bytes) -> None:
         key = self._done(request)
-        if key is not None:
+        if key is None:
+            return
+        if messages.is_answer(line):
             self._owner.answered(key, line)
+        else:
+            text = "its answer has neither a result nor an error"
+            self._owner.failed(key, trouble("server-garbage", text))
 
     def failed(self, request: Request, cause: LinkTrouble) -> None:
         key = self._done(request)
