@@ -28,6 +28,7 @@ from mcpconf.service.handshake import Outcome, handshake
 from mcpconf.service.process import program
 
 _AT_ONCE = 16
+_LOOK = 1.0  # seconds between two questions to the gateway
 # MCP_TIMEOUT (ms): when the bridge says what it waits for.  Behind the gateway it is the gateway
 # that knows, and it says so after 25 seconds.
 _FIRST_ANSWER = {"direct": "2000", "gateway": "40000"}
@@ -188,11 +189,24 @@ async def _ask(
     def heard(outcome: Outcome) -> None:
         told(Answer(server, "waiting", time.monotonic() - began, outcome))
 
-    outcome = await handshake(server.command, environ, setting.cwd, seconds, heard)
+    watching = asyncio.ensure_future(_watch(server, setting, heard))
+    try:
+        outcome = await handshake(server.command, environ, setting.cwd, seconds, heard)
+    finally:
+        watching.cancel()
     if outcome.late and server.way == "gateway":
         outcome = outcome._replace(message=setting.blame(server.server) or outcome.message)
     state = "ready" if outcome.tools is not None else "late" if outcome.late else "failed"
     return Answer(server, state, time.monotonic() - began, outcome)
+
+
+async def _watch(server: Asked, setting: Setting, heard: Callable[[Outcome], None]) -> None:
+    """Ask the gateway meanwhile what keeps it."""
+    while server.way == "gateway":
+        await asyncio.sleep(_LOOK)
+        text = await asyncio.to_thread(setting.blame, server.server)
+        if text:
+            heard(Outcome(message=text, late=True))
 
 
 def private_folder() -> tempfile.TemporaryDirectory[str]:
