@@ -28,7 +28,7 @@ text, _, code = text.partition(b"\\n\\0code:")
 made = marshal.loads(code[4:]) if code[:4] == boot.MAGIC_NUMBER else None
 exec(made or compile(text.split(b"#--#", 2)[2], path, "exec"))
 """
-_HEADER = f"#!/bin/sh\nexec python3 -IS -c '{_LOADER}' \"$0\" \"$@\"\n#--#\n"
+_HEADER = f'#!/bin/sh\nexec python3 -IS -c \'{_LOADER}\' "$0" "$@"\n#--#\n'
 _TITLE = "# The bridge of mcpconf, Apache-2.0.  Made from src/mcpconf/bridge/: change it there.\n"
 _MARK = b"\n\0code:"
 # Later modules use earlier ones.

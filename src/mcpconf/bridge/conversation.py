@@ -43,7 +43,6 @@ class Bridge:
         self._pipes = Pipes(self.loop, self.client, self.leave)
         self.write = self._pipes.write
         self._patience = patience
-        self._absent_since = 0.0
         self._leaving = False
 
     def run(self) -> None:
@@ -97,10 +96,9 @@ class Bridge:
         if self.target.gateway:
             self.look_again()
         request = self.link.send(line, message)
-        if self._absent_since and request.wants_answer:
-            now = self.loop.now()
-            left = self._patience - (now - self._absent_since)
-            request.deadline = now + max(_LEAST_PATIENCE, left)
+        if self.link.trouble is not None and request.wants_answer:
+            left = self.link.away_since + self._patience
+            request.deadline = max(self.loop.now() + _LEAST_PATIENCE, left)
         return request
 
     def _cancel(self, line: bytes, message: Message) -> None:
@@ -131,8 +129,6 @@ class Bridge:
 
     def answered(self, request: Request, line: bytes) -> None:
         """The server answered."""
-        if self._absent_since:
-            self.present()
         question = Memory.question(request)
         if question is None:
             self.write(line)
@@ -147,8 +143,6 @@ class Bridge:
 
     def failed(self, request: Request, trouble: Trouble) -> None:
         """No answer will come."""
-        if trouble.retry:
-            self.absent()
         question = Memory.question(request)
         if request.method == "initialize":
             self.start.failed(request, trouble)
@@ -178,7 +172,6 @@ class Bridge:
         if self.start.away:
             self.start.arrived()
         else:
-            self.present()
             self.lists.compare()
 
     # where the server is
@@ -189,12 +182,6 @@ class Bridge:
         endpoint = self.target.endpoint
         if endpoint is not None and not endpoint.same(self.link.endpoint):
             self.link.move(endpoint)
-
-    def absent(self) -> None:
-        self._absent_since = self._absent_since or self.loop.now()
-
-    def present(self) -> None:
-        self._absent_since = 0.0
 
     # words
 

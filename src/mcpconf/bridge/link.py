@@ -17,7 +17,17 @@ from mcpconf.bridge.listening import Listening
 from mcpconf.bridge.pool import Pool
 from mcpconf.bridge.request import REPEATABLE, Request
 from mcpconf.bridge.session import Session
-from mcpconf.bridge.text import ANSWER, CHECKED, compact, one_line, parsed
+from mcpconf.bridge.text import (
+    ANSWER,
+    ANSWERS,
+    CHECKED,
+    NO_ANSWER,
+    compact,
+    error_line,
+    is_id,
+    one_line,
+    parsed,
+)
 from mcpconf.bridge.tools import Tools
 from mcpconf.bridge.trouble import MAY_HAVE_RUN, Trouble, refusal, said_by_gateway
 from mcpconf.bridge.verdict import Exchange, judge
@@ -55,6 +65,7 @@ class Link:
         self.owner = owner
         self.patience = patience
         self.trouble: Trouble | None = None  # the last one, while the server is away
+        self.away_since = 0.0
         self.closed = False
         self.tools = Tools()
         self.heads = Heads(endpoint)
@@ -81,7 +92,12 @@ class Link:
 
     def find(self, identity: object) -> Request | None:
         """The request of that id which is not answered yet."""
-        return self._pending.get((isinstance(identity, str), identity))
+        return self._pending.get((isinstance(identity, str), identity)) if is_id(identity) else None
+
+    def subscription(self) -> object:
+        """The id of the client's subscriptions/listen (2026-07-28); None without."""
+        listens = (r for r in self._pending.values() if r.method == "subscriptions/listen")
+        return next((request.id for request in listens), None)
 
     def abandon(self, request: Request) -> None:
         """Nobody waits for the answer any more; a server that has the request is told."""
@@ -140,6 +156,12 @@ class Link:
     def session_open(self) -> bool:
         """Whether there is a session, as far as is known."""
         return self.session.is_open
+
+    def away(self, trouble: Trouble) -> None:
+        """The server cannot be reached, or not used."""
+        if self.trouble is None:
+            self.away_since = self.reactor.now()
+        self.trouble = trouble
 
     @property
     def in_flight(self) -> int:
@@ -223,9 +245,11 @@ class Link:
                 self.owner.deliver(line, None if request.stream else request)
                 return
             identity = message.get("id")
+            if not ANSWERS & message.keys():
+                line = error_line(identity, NO_ANSWER, "the server's answer is empty")
         else:
             identity = json.loads(found[1])
-        target = self._pending.get((isinstance(identity, str), identity))
+        target = self.find(identity)
         if target is not None:
             self._answer(target, line)
 
@@ -311,6 +335,7 @@ class Link:
             self._gateway_says(request, trouble)
             return
         request.answered = True
+        self.trouble = self.trouble if trouble is not None else None
         self._pending.pop(request.key, None)
         _stop_timer(request)
         if request.resuming:
@@ -345,7 +370,7 @@ class Link:
         if request is None:
             return
         if request.stream:
-            self.trouble = trouble
+            self.away(trouble)
             self.listening.over(request, 0, streamed=False)
         elif trouble.retry:
             self.retry(request, trouble)
@@ -396,7 +421,7 @@ class Link:
     def retry(self, request: Request, trouble: Trouble) -> None:
         """Try again after a pause, as long as there is patience."""
         request.attempts += 1
-        self.trouble = trouble
+        self.away(trouble)
         if self.reactor.now() >= request.deadline:
             self.fail(request, trouble)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcpconf.bridge.memory import Memory
-from mcpconf.bridge.request import LISTS, Request
+from mcpconf.bridge.request import LISTS, META, Request
 from mcpconf.bridge.start import ANSWER_WITHIN
 from mcpconf.bridge.text import compact
 from mcpconf.bridge.trouble import said_by_gateway
@@ -11,6 +11,7 @@ from mcpconf.bridge.trouble import said_by_gateway
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcpconf.bridge.conversation import Bridge
+    from mcpconf.bridge.text import Message
     from mcpconf.bridge.trouble import Trouble
 
 _SIDES = ("tools", "prompts", "resources")
@@ -28,7 +29,8 @@ class Lists:
         question = Memory.question(request)
         if question is None or request.answered or question not in self._bridge.memory:
             return
-        wait = 0.0 if self._bridge.start.away else ANSWER_WITHIN
+        gone = self._bridge.start.away or self._bridge.link.trouble is not None
+        wait = 0.0 if gone else ANSWER_WITHIN
         self._bridge.loop.after(wait, lambda: self._late(question, request))
 
     def _late(self, question: str, request: Request) -> None:
@@ -77,5 +79,8 @@ class Lists:
                 request.tag = "own"
 
     def _announce(self, side: str) -> None:
-        notice = {"jsonrpc": "2.0", "method": f"notifications/{side}/list_changed"}
+        notice: Message = {"jsonrpc": "2.0", "method": f"notifications/{side}/list_changed"}
+        listening = self._bridge.link.subscription()
+        if listening is not None:  # 2026-07-28: a notification belongs to a subscription
+            notice["params"] = {"_meta": {META + "subscriptionId": listening}}
         self._bridge.write(compact(notice))

@@ -144,7 +144,6 @@ class Session:
         if not isinstance(result, dict):
             self.abort(Trouble("session-lost", "it refuses to begin a session", delivered=False))
             return
-        self._link.trouble = None
         self.answer, self._anew = line, request.own
         version = result.get("protocolVersion")
         named = isinstance(version, str) and version.isascii() and version.isprintable()
@@ -206,7 +205,7 @@ class Session:
     def abort(self, trouble: Trouble) -> None:
         """No session can be had now: who waits for one is told."""
         self.opening = None
-        self._link.trouble = trouble
+        self._link.away(trouble)
         waiting, self._waiting = self._waiting, []
         for request in waiting:
             self._link.fail(request, trouble)

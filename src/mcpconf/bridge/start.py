@@ -70,14 +70,13 @@ class Start:
             self._answered = True
             self._bridge.error(request.id, trouble)
             return
-        self._bridge.link.trouble = trouble
+        self._bridge.link.away(trouble)
         self._without_server(request)
         self._try_later()
 
     def arrived(self) -> None:
         """The server is there, after the client was answered without it."""
         self._pause = _SOONEST
-        self._bridge.present()
         if self.away:
             self.away = False
             made_up, self._made_up = self._made_up, False
@@ -88,7 +87,6 @@ class Start:
             return
         self._answered = self.away = True
         self._stop_timer()
-        self._bridge.absent()
         known = self._bridge.memory.recall("initialize", request.id)
         self._made_up = known is None
         self._bridge.write(_no_newer(known, request) if known else self._introduction(request))
@@ -146,7 +144,6 @@ class Start:
         known = self._bridge.memory.recall("server/discover", request.id)
         if known is not None:
             request.tag = "late"
-            self._bridge.absent()
             self._bridge.write(known)
         else:
             self._bridge.link.abandon(request)

@@ -17,6 +17,8 @@ ANSWER = re.compile(
     rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)\s*,\s*'
     rb'"(?:result|error)"'
 )
+ANSWERS = frozenset(("result", "error"))
+NO_ANSWER = -32603  # JSON-RPC: internal error
 CHECKED = 64 * 1024  # bytes; up to here an answer is checked to be JSON before it is passed on
 
 
