@@ -112,10 +112,10 @@ class Connection:
         if self.transport is not None:
             self.transport.close()
 
-    @property
-    def text(self) -> bytes:
-        """The body, where it is no stream."""
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+    def take_text(self) -> bytes:
+        """The body, where it is no stream; it is not kept here any longer."""
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Farewell:

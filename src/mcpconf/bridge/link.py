@@ -256,7 +256,7 @@ class Link:
     def ended(self, connection: Connection) -> None:
         """A response is complete."""
         request, status, headers = connection.request, connection.status, connection.headers
-        streamed, text = connection.streaming, connection.text
+        streamed, text = connection.streaming, connection.take_text()
         self.pool.release(connection)
         if request is None:
             return
