@@ -21,10 +21,11 @@ from pathlib import Path
 from wire import Gone, HttpClient, RpcError
 
 HERE = Path(__file__).resolve().parent
-REPO = HERE.parents[1]
+REPO = Path(os.environ.get("BENCH_REPO", HERE.parents[1]))
 
 H2 = os.environ.get("BENCH_HOME", str(REPO / ".bench"))
 PY = os.environ.get("BENCH_PY", os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
+VENV = os.environ.get("BENCH_VENV", str(HERE.parents[1] / ".venv"))
 NODE = os.environ.get("BENCH_NODE", "node")
 BACKEND = str(HERE / "backend.py")
 TICK = os.sysconf("SC_CLK_TCK")
@@ -32,6 +33,7 @@ LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ENV = {
     **{k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")},
     "HOME": H2 + "/home",
+    "PYTHONPATH": str(REPO / "src"),
     "PATH": os.path.dirname(PY) + os.pathsep + os.environ.get("PATH", os.defpath),
     "DO_NOT_TRACK": "1",
     "NO_UPDATE_NOTIFIER": "1",
@@ -287,7 +289,15 @@ def bridge_file():
 
 
 def fill(words, **kw):
-    kw = {"H2": H2, "py": PY, "node": NODE, "here": str(HERE), "repo": str(REPO), **kw}
+    kw = {
+        "H2": H2,
+        "py": PY,
+        "node": NODE,
+        "here": str(HERE),
+        "repo": str(REPO),
+        "venv": VENV,
+        **kw,
+    }
     out = []
     if any("{mcpconf-bridge}" in word for word in words):
         kw["mcpconf-bridge"] = bridge_file()

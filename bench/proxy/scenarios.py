@@ -69,8 +69,17 @@ def applicable(spec, direction, name):
     return direction.split("-")[1] in spec.get("gateway", {}).get("upstream", [])
 
 
+def kind(name):
+    fn = ALL[name][0]
+    return "heavy" if fn.heavy else "slow" if fn.slow else "quick"
+
+
 def chosen(a, peers):
     want = a.peers.split(",") if a.peers else list(peers)
+    if a.chosen:
+        pairs = json.loads(Path(a.chosen).read_text())
+        jobs = [(p, peers[p], d, n) for d, n in pairs for p in want if applicable(peers[p], d, n)]
+        return sorted(jobs, key=lambda j: kind(j[3]) == "quick")
     dirs = a.dirs.replace("both,", "both-stdio,both-http,").split(",")
     dirs = [y for x in dirs for y in (("both-stdio", "both-http") if x == "both" else (x,))]
     jobs = []
@@ -95,40 +104,55 @@ async def attempt(p, s, d, n):
     return x
 
 
+def show(x, lines):
+    if lines:
+        return print(json.dumps(x), flush=True)
+    shown = f"{x['peer']:12s} {x['dir']:10s} {x['scenario']:32s} {x['s']:6.1f}s"
+    print(f"{shown} {x['verdict'][:220]} {x['note']}", flush=True)
+
+
 async def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--peers")
     ap.add_argument("--only")
     ap.add_argument("--dirs", default=",".join(DIRECTIONS))
     ap.add_argument("--jobs", type=int, default=2)
+    ap.add_argument("--chosen", help="a file: [[direction, scenario], ...]")
+    ap.add_argument("--list", action="store_true", help="what would run, as JSON")
+    ap.add_argument("--lines", action="store_true", help="a line of JSON for each row")
     ap.add_argument("--skip-slow", action="store_true")
     ap.add_argument("--slow-only", action="store_true")
     ap.add_argument("--strict", default="mcpconf")
     ap.add_argument("--out", default=f"{H.H2}/results/matrix.json")
     a = ap.parse_args()
     jobs = chosen(a, H.load_peers())
+    if a.list:
+        print(json.dumps([(kind(n), d, n) for _, _, d, n in jobs]))
+        return 0
     os.makedirs(H.ENV["HOME"], exist_ok=True)
     out = Path(a.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     rows = []
-    if out.exists():  # keep what this run does not repeat
+    if out.is_file():  # keep what this run does not repeat
         keys = {(p, d, n) for p, _, d, n in jobs}
         old = json.loads(out.read_text())
         rows = [r for r in old if (r["peer"], r["dir"], r["scenario"]) not in keys]
-    sem, mine = asyncio.Semaphore(a.jobs), []
+    mine = []
+    lanes = {"quick": a.jobs, "slow": 2 * a.jobs, "heavy": 1}  # slow ones only wait
+    lanes = {k: asyncio.Semaphore(n) for k, n in lanes.items()}
 
     async def go(*job):
-        async with sem:
+        async with lanes[kind(job[3])]:
             x = await attempt(*job)
             rows.append(x)
             mine.append(x)
-            shown = f"{x['peer']:12s} {x['dir']:10s} {x['scenario']:32s} {x['s']:6.1f}s"
-            print(f"{shown} {x['verdict'][:220]} {x['note']}", flush=True)
-            Path(f"{out}.tmp").write_text(json.dumps(rows, indent=0))
-            os.replace(f"{out}.tmp", out)
+            show(x, a.lines)
+            if out.parent.name != "dev":
+                Path(f"{out}.tmp").write_text(json.dumps(rows, indent=0))
+                os.replace(f"{out}.tmp", out)
 
     await asyncio.gather(*(go(*j) for j in jobs))
-    for p in sorted({x["peer"] for x in mine}):
+    for p in sorted({x["peer"] for x in mine}) if not a.lines else ():
         vs = [x["verdict"] for x in mine if x["peer"] == p]
         told = {k: sum(v.startswith(k) for v in vs) for k in ("pass", "part", "FAIL", "n/a")}
         print(f"{p}: {told}")

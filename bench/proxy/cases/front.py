@@ -144,7 +144,6 @@ async def rejects_a_foreign_token(r):
     bad = [
         good[:-1],
         good + "x",
-        good.lower(),
         good.replace("Bearer", "Basic"),
         "Bearer",
         "Bearer ",

@@ -1,0 +1,54 @@
+"""Robustness: every scenario of bench/proxy, through bridge, gateway, and both together.
+
+A failure is run alone with what its message says.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROXY = Path(__file__).parents[2] / "bench" / "proxy"
+
+
+def _cases() -> list[Any]:
+    words = [sys.executable, str(PROXY / "scenarios.py"), "--peers", "mcpconf", "--list"]
+    found = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=60).stdout)
+    return [
+        pytest.param(
+            direction,
+            name,
+            id=f"{direction}-{name}",
+            marks=[pytest.mark.slow] if kind != "quick" else [],
+        )
+        for kind, direction, name in found
+    ]
+
+
+@pytest.mark.runtime
+@pytest.mark.parametrize(("direction", "scenario"), _cases())
+def test_scenario(matrix: Any, direction: str, scenario: str) -> None:
+    row = matrix.row(direction, scenario)
+    if row["verdict"].startswith("n/a"):
+        pytest.skip(row["verdict"])
+    again = f"bench/proxy/scenarios.py --peers mcpconf --dirs {direction} --only {scenario}"
+    assert row["verdict"] == "pass", f"{row['verdict']} {row['note']}\nagain: {again}"
+
+
+def test_the_reference_server_passes_what_needs_no_proxy() -> None:
+    """The scenarios are right: most of them pass with nothing between client and server."""
+    quick = "sampling,progress,cancellation,unknown_fields_kept,big_integers_kept,modern_calls"
+    words = [sys.executable, str(PROXY / "scenarios.py"), "--peers", "direct", "--strict", "direct"]
+    done = subprocess.run(
+        [*words, "--only", quick, "--jobs", "6", "--out", "/dev/null"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
