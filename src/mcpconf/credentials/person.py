@@ -87,7 +87,8 @@ def read_pasted(text: str, state: str) -> Answer:
     query = query if mark else text
     if "code=" in query or "error=" in query:
         return read_answer(query.partition("#")[0])
-    return Answer(code=text, state=state) if text.isascii() and " " not in text else Answer()
+    is_code = text.isascii() and not any(c in text for c in " ?&")
+    return Answer(code=text, state=state) if is_code and "://" not in text else Answer()
 
 
 def _read_line(loop: asyncio.AbstractEventLoop, ask: Ask, line: asyncio.Future[str | None]) -> None:

@@ -196,8 +196,6 @@ def _shown(host: str) -> str:
 
 
 def quiet() -> None:
-    """Keep the SDK and its HTTP client from printing: their messages may hold tokens."""
+    """Keep the SDK and its HTTP client from logging: their messages may hold tokens."""
     for name in ("mcp", "httpx2", "httpcore2"):
-        logger = logging.getLogger(name)
-        logger.addHandler(logging.NullHandler())
-        logger.propagate = False
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
