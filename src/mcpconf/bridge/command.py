@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except ValueError as fault:
         sys.stderr.write(f"mcpconf-bridge: {fault}\n")
         return 2
-    path = os.path.join(cache, _slug(url or name) + ".json") if cache else os.devnull
+    path = os.path.join(cache, _slug(url or name) + ".json") if cache else ""
     bridge = Bridge(target, Memory(path))
     _on_signals(bridge)
     bridge.run()

@@ -25,6 +25,8 @@ class Memory:
         self._read()
 
     def _read(self) -> None:
+        if not self._path:
+            return
         try:
             with open(self._path, encoding="utf-8") as file:
                 text = file.read(_MEMORY_LIMIT + 1)
@@ -73,7 +75,7 @@ class Memory:
 
     def save(self) -> None:
         """Write what changed; whoever cannot write has a slower start, nothing else."""
-        if self._answers == self._written:
+        if not self._path or self._answers == self._written:
             return
         text = json.dumps({"version": 1, "answers": self._answers})
         if len(text) > _MEMORY_LIMIT:
