@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import stat
 import threading
 import time
@@ -56,8 +57,6 @@ def test_a_second_login_uses_the_same_registration(desk: Desk) -> None:
 
 
 def test_the_port_of_last_time_is_taken_so_we_register_anew(desk: Desk) -> None:
-    import socket
-
     desk.log_in()
     port = urlsplit(desk.oauth.all("/authorize")[0].form["redirect_uri"]).port
     with socket.socket() as taken:
@@ -84,7 +83,7 @@ def fetch_code(url: str) -> str:
 
 
 @pytest.mark.parametrize("bare", [False, True])
-def test_a_pasted_address_or_code(desk: Desk, bare: bool) -> None:
+def test_a_pasted_address_or_code(desk: Desk, *, bare: bool) -> None:
     def ask() -> str:
         url = next(line for line in desk.shown if line.startswith("http"))
         address = fetch_code(url)
@@ -276,8 +275,6 @@ def test_logout_when_the_server_takes_no_word_of_it(desk: Desk) -> None:
 
 
 def test_the_gateway_is_told(desk: Desk) -> None:
-    import socket
-
     told: list[bytes] = []
     folder = desk.home.state / "gateway"
     folder.mkdir(parents=True, mode=0o700)

@@ -101,7 +101,7 @@ def test_a_token_is_renewed_before_it_expires_and_nobody_waits(desk: Desk) -> No
         started = time.perf_counter()
         assert await logins.token(desk.route) == old
         assert time.perf_counter() - started < 0.2
-        while await logins.token(desk.route) == old:
+        while await logins.token(desk.route) == old:  # noqa: ASYNC110  a thread renews it
             await asyncio.sleep(0.02)
 
     asyncio.run(asyncio.wait_for(play(), 8))
@@ -323,7 +323,7 @@ def test_a_worker_that_hangs_or_talks_nonsense(desk: Desk) -> None:
     desk.log_in()
     desk.expire()
 
-    async def ask(question: object, environ: object) -> dict[str, Any]:
+    async def ask(*_: object) -> dict[str, Any]:
         raise Missing("timeout", "it takes too long", retry=True)
 
     async def play() -> None:
@@ -334,7 +334,7 @@ def test_a_worker_that_hangs_or_talks_nonsense(desk: Desk) -> None:
     asyncio.run(play())
 
 
-def test_the_gateways_path_loads_neither_the_sdk_nor_keyring(desk: Desk) -> None:
+def test_the_gateways_path_loads_neither_the_sdk_nor_keyring() -> None:
     code = (
         "import sys, mcpconf.credentials as c\n"
         "bad = [m for m in ('mcp', 'keyring', 'httpx', 'httpx2', 'pydantic', 'typer', 'rich',"

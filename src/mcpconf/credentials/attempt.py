@@ -27,7 +27,8 @@ class Options(NamedTuple):
     """What the user may ask for.
 
     ``scopes`` are asked for beside those that the server names.  ``fresh`` registers anew.
-    ``metadata_url`` is a client id metadata document of the user's; without one there is none.
+    ``metadata_url`` is a client id metadata document of the user's; without one, the client's own
+    variable MCP_OAUTH_CLIENT_METADATA_URL counts; without that there is none.
     """
 
     scopes: str = ""

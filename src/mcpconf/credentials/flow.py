@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -34,6 +35,7 @@ from mcpconf.credentials.vault import Vault
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _NAME = "mcpconf"
+_PORT_DIGITS = 5
 
 
 class _Known(NamedTuple):
@@ -56,7 +58,7 @@ async def sign_in(credentials: Credentials, attempt: Attempt) -> Login | None:
     sdk.quiet()
     known = await _known(credentials, attempt)
     storage = sdk.Memory()
-    fixed = known.oauth.callback_port
+    fixed = known.oauth.callback_port or _port(attempt.home.environ)
     wanted = fixed or port_of(earlier_client(known.secrets))
     try:
         async with (
@@ -104,6 +106,12 @@ async def _known(credentials: Credentials, attempt: Attempt) -> _Known:
     return _Known(where, oauth, wishes, dict(last.secrets or {}) if last else {}, vault)
 
 
+def _port(environ: Mapping[str, str]) -> int:
+    """The port that the client's own variable asks for (fact 59); 0 if it does not."""
+    text = environ.get("MCP_OAUTH_CALLBACK_PORT", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _PORT_DIGITS else 0
+
+
 def _wanted(vault: Vault, where: Address) -> Challenge:
     challenge = vault.store.note(where.id).get("challenge")
     return read_challenge(challenge) if isinstance(challenge, str) else Challenge()
@@ -123,7 +131,8 @@ def _client(
 def _provider(
     known: _Known, storage: sdk.Memory, callback: Callback, attempt: Attempt
 ) -> OAuthClientProvider:
-    document = attempt.options.metadata_url
+    variable = attempt.home.environ.get("MCP_OAUTH_CLIENT_METADATA_URL", "")  # fact 59
+    document = attempt.options.metadata_url or variable
     if document and not is_valid_client_metadata_url(document):
         text = "a client id metadata document has an https URL with a path"
         raise Missing("refused-login", text)

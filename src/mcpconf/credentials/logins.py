@@ -65,14 +65,14 @@ class Logins:
     async def headers(self, route: Route, project: str = "") -> tuple[tuple[str, str], ...]:
         """Return the Authorization header of a route, or nothing where it needs no login.
 
-        A route whose headers have an Authorization never gets one (fact 50).  One that is not
-        known to want a login gets one if somebody has logged in to its server.
+        A route whose headers, or whose headersHelper, have an Authorization never gets one (fact
+        50).  One that is not known to want a login gets one if somebody has logged in to its server.
 
         Raises:
-            Missing: as for :meth:`token`.
+            Missing: as for :meth:`token` and ``Credentials.complete``.
 
         """
-        resolved = self._credentials.resolve(route, project)
+        resolved = await self._credentials.complete(route, project)
         if resolved.authorizes:
             return ()
         if route.kind != "oauth":

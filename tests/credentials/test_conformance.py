@@ -1,0 +1,51 @@
+"""The official suite's OAuth scenarios for clients, all of them, through our login.
+
+Set BENCH_NODE22 (Node 22 or newer) and BENCH_CONFORMANCE (dist/index.js of the npm package
+@modelcontextprotocol/conformance) to run it; it takes about a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NODE = os.environ.get("BENCH_NODE22", "")
+SUITE = os.environ.get("BENCH_CONFORMANCE", "")
+HOST = Path(__file__).with_name("conformance_host.py")
+ROW = re.compile(r"^([✓✗]) (auth/[\w.-]+): (\d+) passed, (\d+) failed", re.MULTILINE)
+EXTENSION = re.compile(r"^\s+[✓✗] (auth/[\w.-]+) \(extension", re.MULTILINE)
+
+pytestmark = pytest.mark.skipif(not (NODE and SUITE), reason="the official suite is not here")
+
+
+def run(*words: str) -> str:
+    host = f"{sys.executable} {HOST}"
+    done = subprocess.run(
+        [NODE, SUITE, "client", "--command", host, "--timeout", "25000", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("revision", "count"), [("2025-11-25", 14), ("2026-07-28", 25)])
+def test_every_scenario(revision: str, count: int) -> None:
+    said = run("--requirements", revision)
+    rows = {name: mark == "✓" for mark, name, _, _ in ROW.findall(said)}
+    asked = {name: fine for name, fine in rows.items() if name not in EXTENSION.findall(said)}
+    assert [name for name, fine in asked.items() if not fine] == []
+    assert len(asked) == count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", ["oauth-metadata-backcompat", "oauth-endpoint-fallback"])
+def test_the_first_revision(scenario: str) -> None:
+    assert "OVERALL: PASSED" in run("--scenario", f"auth/2025-03-26-{scenario}")
