@@ -96,6 +96,8 @@ class Start:
         target = self._bridge.target
         why = self._bridge.link.trouble or target.trouble
         text = f"{target.name} has not answered yet" + (f": {why.text}" if why else "")
+        if why is not None and why.said:  # the gateway has found the words
+            text = why.text
         changes = {"listChanged": True}
         result = {
             "protocolVersion": request.params.get("protocolVersion", _DEFAULT_VERSION),

@@ -68,10 +68,13 @@ class Target:
             shown = f"[{host}]" if ":" in host else host
             where = f"http://{shown}:{int(gateway['port'])}{path}"
         self.endpoint = parse_endpoint(where)
-        self.headers = (("Authorization", f"Bearer {header_value(str(document['token']))}"),)
+        token = header_value(str(document["token"]))
+        self.headers = (("Authorization", f"Bearer {token}"), (PATIENT, "1"))
 
     def _bad(self, text: str) -> Trouble:
         return Trouble("secret-missing", text, delivered=False)
 
 
+# The gateway need not wait for a late server: this client does.
+PATIENT = "Mcpconf-Bridge"
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9._-]+)+\Z")
