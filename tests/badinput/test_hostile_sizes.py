@@ -17,11 +17,11 @@ import pytest
 from mcpconf.allow_deny import judge
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.expand import LONGEST, Variables, expand
+from mcpconf.json_text import Document, Fault, parse, parse_spine
 from mcpconf.model import Server
 from mcpconf.origin import Position, Source, locate
 from mcpconf.readers.declared import declare
 from mcpconf.readers.inputs import Request
-from mcpconf.readers.json_text import Document, Fault, parse, parse_spine
 from mcpconf.readers.world import read_configuration
 
 PATIENCE = 20  # seconds

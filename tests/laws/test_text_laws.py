@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mcpconf.expand import Variables, expand, references
+from mcpconf.json_text import Document, Fault, parse, parse_spine
 from mcpconf.model import Text
 from mcpconf.origin import BOM, Origin, Source, locate
-from mcpconf.readers.json_text import Document, Fault, parse, parse_spine
 
 # --- places -------------------------------------------------------------------------------------
 

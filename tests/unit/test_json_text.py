@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from mcpconf.json_text import DEEPEST, Document, Fault, parse, parse_spine
 from mcpconf.origin import Source
-from mcpconf.readers.json_text import DEEPEST, Document, Fault, parse, parse_spine
 
 
 def both(text: str) -> list[Document | Fault]:

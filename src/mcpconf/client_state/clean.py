@@ -11,10 +11,10 @@ from mcpconf.client_state.excise import without
 from mcpconf.client_state.files import exchange
 from mcpconf.client_state.stale import Question, Stale
 from mcpconf.findings import Finding
+from mcpconf.json_text import Document, Fault, parse
 from mcpconf.names import quote
 from mcpconf.origin import BOM, Origin, Source
 from mcpconf.readers.inputs import Unreadable
-from mcpconf.readers.json_text import Document, Fault, parse
 from mcpconf.readers.world import read
 
 NEEDS_AUTH = "mcp-needs-auth-cache.json"

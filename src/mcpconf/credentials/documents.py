@@ -11,9 +11,9 @@ import stat
 from typing import NamedTuple
 
 from mcpconf.credentials.missing import Missing
+from mcpconf.json_text import Fault, parse
 from mcpconf.model import Json
 from mcpconf.origin import Source
-from mcpconf.readers.json_text import Fault, parse
 
 Stamp = tuple[int, ...]
 

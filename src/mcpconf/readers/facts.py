@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mcpconf.findings import Finding
+from mcpconf.json_text import Document, parse
 from mcpconf.model import Json, Remote, sha256_hex
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.catalogue import Catalogue
 from mcpconf.readers.inputs import Read, Unreadable
-from mcpconf.readers.json_text import Document, parse
 
 FACTS_VERSION = 1
 LATEST = 2**33  # Unix seconds; no clock says more for the next two centuries

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mcpconf.clients import Client
+from mcpconf.json_text import Fault, parse_spine
 from mcpconf.model import Json
 from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.entries import a_kind
 from mcpconf.readers.inputs import Read, Unreadable
-from mcpconf.readers.json_text import Fault, parse_spine
 from mcpconf.readers.reading import Reading, report_twice
 from mcpconf.readers.settings import javascript_text
 

@@ -41,10 +41,11 @@ def read_listen(text: str) -> ListenAddress | None:
 
 
 def _split(text: str) -> tuple[str, str]:
+    """Host and port of a text; two empty ones if it has a colon and nothing behind it."""
     if text.startswith("["):
-        host, closed, port = text[1:].partition("]")
-        return (host, port.removeprefix(":")) if closed and port[:1] in ("", ":") else ("", "")
+        host, _, rest = text[1:].partition("]")
+        return (host, rest[1:]) if rest[:1] == ":" and rest[1:] else (host * (text[-1] == "]"), "")
     if text.count(":") > 1:
         return text, ""
-    host, _, port = text.partition(":")
-    return host, port
+    host, colon, port = text.partition(":")
+    return (host, port) if port or not colon else ("", "")

@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterator, Mapping
 
 from mcpconf.clients import Client
+from mcpconf.json_text import Document, parse
 from mcpconf.model import Json
 from mcpconf.origin import Source
 from mcpconf.readers.inputs import Configuration, Plugin, Read
-from mcpconf.readers.json_text import Document, parse
 from mcpconf.readers.settings import Settings, parse_settings
 from mcpconf.readers.world import config_directory, read
 

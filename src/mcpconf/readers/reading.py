@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from mcpconf.clients import Client
 from mcpconf.findings import Finding
+from mcpconf.json_text import DEEPEST, Document, parse
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.inputs import Read, Unreadable
-from mcpconf.readers.json_text import DEEPEST, Document, parse
 
 
 @dataclass

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from mcpconf.expand import Variables
 from mcpconf.findings import Finding
+from mcpconf.json_text import Document, Fault, parse
 from mcpconf.model import Json, Scope, Server, Skipped, javascript_order
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.entries import a_kind, build, check, schema_problem, white_space
 from mcpconf.readers.inputs import Plugin, Read, Unreadable
-from mcpconf.readers.json_text import Document, Fault, parse
 from mcpconf.readers.reading import Reading, parsed, report_twice
 
 Definitions = tuple[Server | Skipped, ...]

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from mcpconf.clients import Client
 from mcpconf.findings import Finding
+from mcpconf.json_text import Document
 from mcpconf.model import Json
 from mcpconf.origin import Origin
-from mcpconf.readers.json_text import Document
 from mcpconf.readers.settings_schema import wrong_key
 
 _LISTS = ("enabledMcpjsonServers", "disabledMcpjsonServers")
