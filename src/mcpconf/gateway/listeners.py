@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from mcpconf.errors import Failure, Usage
-from mcpconf.gateway.front import Door
+from mcpconf.gateway.door import Door
 from mcpconf.gateway.options import Address
 
 _BACKLOG = 512

@@ -24,7 +24,7 @@ class AsyncioLoop(Loop):
     def now(self) -> float:
         return self._asyncio.time()
 
-    def after(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+    def after(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:  # type: ignore[override]
         return self._asyncio.call_later(seconds, call)
 
     def watch(self, fd: int, mask: int, call: Callable[[int], None]) -> None:

@@ -10,11 +10,11 @@ is said at once.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from mcpconf.gateway import messages
+from mcpconf.gateway.conversation import AGAIN, Conversation
 from mcpconf.gateway.ports import Message, Owner
 from mcpconf.gateway.source import Missing
 from mcpconf.gateway.trouble import Trouble, trouble
@@ -22,33 +22,9 @@ from mcpconf.gateway.trouble import Trouble, trouble
 if TYPE_CHECKING:
     from mcpconf.gateway.service import Service
 
-_AGAIN = b'"mcpconf-initialize-again"'
-_INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
 _INITIALIZE_PATIENCE = 120.0  # seconds for the answer to initialize: some servers install first
 _LONGEST_WAIT = 3.0  # seconds of back-off for which a message is held
 _MOST_HELD = 1000
-_MOST_SUBSCRIPTIONS = 256
-
-
-class Backoff:
-    """How long a server that keeps dying is left alone; one per server."""
-
-    steps = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-    healthy = 20.0  # seconds after which a life counts as a good one
-
-    def __init__(self) -> None:
-        self._deaths = 0
-        self._until = 0.0
-
-    def died(self, now: float, lived: float, *, answered: bool) -> None:
-        self._deaths = 1 if lived > self.healthy or answered else self._deaths + 1
-        self._until = now + self.steps[min(self._deaths - 1, len(self.steps) - 1)]
-
-    def lives(self) -> None:
-        self._deaths = 0
-
-    def wait(self, now: float) -> float:
-        return max(0.0, self._until - now)
 
 
 class Talk(Protocol):
@@ -230,7 +206,7 @@ class Revival:
             self._owner.deliver(line, None)
             return
         key = messages.key_of(message["id"])
-        if key == _AGAIN:
+        if key == AGAIN:
             self._greeted(message)
         elif key in self._pending:
             self._answer(key, line)
@@ -272,54 +248,3 @@ class Revival:
         if self._talk is not None:
             self._talk.resume()
             self._talk.stop()
-
-
-class Conversation:
-    """What a new server has to be told so that it can go on for the old one."""
-
-    def __init__(self) -> None:
-        self._initialize: tuple[bytes, Message] | None = None
-        self._level: bytes | None = None
-        self._subscribed: dict[str, bytes] = {}
-        self._asked = 0
-        self.result = b""
-
-    def hear(self, line: bytes, message: Message, key: bytes | None) -> None:
-        """Remember what the client has set up."""
-        method = message.get("method")
-        if method == "initialize" and key is not None:
-            self._initialize = line, message
-            self._level = None
-            self._subscribed.clear()
-        elif method == "logging/setLevel":
-            self._level = line
-        elif method == "resources/subscribe" and len(self._subscribed) < _MOST_SUBSCRIPTIONS:
-            self._subscribed[str(message.get("params", {}).get("uri"))] = line
-        elif method == "resources/unsubscribe":
-            self._subscribed.pop(str(message.get("params", {}).get("uri")), None)
-
-    def again(self) -> bytes | None:
-        """The client's initialize under an id of ours; None if it was never answered."""
-        if self._initialize is None or not self.result:
-            return None
-        line, message = self._initialize
-        return messages.with_id(messages.one_line(line), message, _AGAIN)
-
-    def replayed(self) -> list[bytes]:
-        """What follows the answer to initialize."""
-        lines = [line for line in (self._level, *self._subscribed.values()) if line is not None]
-        renamed = [
-            messages.with_id(
-                messages.one_line(line), messages.read(line), b'"mcpconf-again-%d"' % n
-            )
-            for n, line in enumerate(lines)
-        ]
-        return [_INITIALIZED, *renamed]
-
-    def differs(self, message: Message) -> bool:
-        """Tell whether the new server offers something else than the old one."""
-        try:
-            before = json.loads(self.result)
-        except ValueError:
-            return True
-        return bool(before.get("result") != message.get("result"))

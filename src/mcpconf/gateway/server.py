@@ -14,7 +14,7 @@ from mcpconf.gateway import config, listeners
 from mcpconf.gateway.child import Nursery
 from mcpconf.gateway.control import Control
 from mcpconf.gateway.decisions import DecisionLog
-from mcpconf.gateway.front import Door
+from mcpconf.gateway.door import Door
 from mcpconf.gateway.gateway import Gateway
 from mcpconf.gateway.options import Options
 from mcpconf.gateway.projects import Projects

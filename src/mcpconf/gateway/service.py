@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from mcpconf.contract import Route
 from mcpconf.gateway import headers
+from mcpconf.gateway.backoff import Backoff
 from mcpconf.gateway.child import Child, Command, Nursery
 from mcpconf.gateway.exchange import Exchange
 from mcpconf.gateway.metrics import Tally
 from mcpconf.gateway.modern import Shared
 from mcpconf.gateway.ports import Owner, Upstream
-from mcpconf.gateway.revival import Backoff
 from mcpconf.gateway.routing import Project
 from mcpconf.gateway.session import Session
 from mcpconf.gateway.source import Headers, Reach, Source
