@@ -116,6 +116,10 @@ def _launch(gateway: Path, home: Path | None) -> Any:  # noqa: ANN401
     _await(up, PATIENCE)
     if not status or status[0] is None:
         raise _did_not_start(gateway / LOG, since, process)
+    if status[0]["gateway"]["pid"] != process.pid:  # somebody else's start was faster
+        process.terminate()
+        process.wait()
+    process.returncode = 0  # it outlives this command, which does not wait for it
     return status[0]
 
 
