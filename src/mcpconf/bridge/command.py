@@ -10,6 +10,7 @@ import sys
 
 from mcpconf.bridge.conversation import Bridge
 from mcpconf.bridge.endpoint import parse_endpoint
+from mcpconf.bridge.itself import copy_itself
 from mcpconf.bridge.memory import Memory
 from mcpconf.bridge.target import Target
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 USAGE = """\
 usage: mcpconf-bridge NAME [--config FILE]     through the gateway
        mcpconf-bridge --url URL                directly: http://, https:// or unix:/SOCKET:/PATH
+       mcpconf-bridge --compile FILE           a copy that starts fast with this machine's Python
 
 Stands between an MCP client (stdio) and a server (HTTP).
   --config FILE   where the gateway is (default /etc/mcpconf/bridge.json, $MCPCONF_BRIDGE_CONFIG)
@@ -30,7 +32,10 @@ Stands between an MCP client (stdio) and a server (HTTP).
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the bridge; returns the exit code: 0 when the client left, 2 for wrong words."""
-    options = _options(list(sys.argv[1:] if words is None else words))
+    words = list(sys.argv[1:] if words is None else words)
+    if words[:1] == ["--compile"] and len(words) == 2:  # noqa: PLR2004
+        return copy_itself(words[1])
+    options = _options(words)
     if options is None:
         sys.stderr.write(USAGE)
         return 2
