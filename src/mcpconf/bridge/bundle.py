@@ -26,7 +26,7 @@ text, _, code = text.partition(b"\\n\\0code:")
 made = marshal.loads(code[4:]) if code[:4] == boot.MAGIC_NUMBER else None
 exec(made or compile(text.split(b"#--#", 2)[2], path, "exec"))
 """
-_HEADER = f"#!/bin/sh\nexec python3 -IS -c '{_LOADER}' \"$0\" \"$@\"\n#--#\n"
+_HEADER = f'#!/bin/sh\nexec python3 -IS -c \'{_LOADER}\' "$0" "$@"\n#--#\n'
 _TITLE = "# The bridge of mcpconf, Apache-2.0.  Made from src/mcpconf/bridge/: change it there.\n"
 # Later modules use earlier ones.
 _ORDER = """
@@ -83,39 +83,6 @@ def write(destination: Path) -> None:
     """Write the file, executable for everybody, in one step.  Raises OSError."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     write_program(str(destination), bundle())
-
-
-if __name__ == "__main__":\n    sys.exit(main())\n')
-    return "\n".join(parts)
-
-
-def _stripped(text: str) -> str:
-    """A module without its text, its imports of other modules, and what only types need."""
-    text = text.partition('"""\n')[2] if text.startswith('"""') else text
-    return _OWN_IMPORT.sub("", _TYPES.sub("", text)).replace(_FUTURE, "").strip("\n") + "\n\n"
-
-
-def _refuse_doubles(sources: dict[str, str]) -> None:
-    seen: dict[str, str] = {}
-    for module, text in sources.items():
-        for name in _names(_TYPES.sub("", text)):
-            if seen.setdefault(name, module) != module:
-                raise ValueError(f"{name} is in both {seen[name]}.py and {module}.py")
-
-
-def _names(text: str) -> Iterator[str]:
-    for found in _TOP_LEVEL.finditer(text):
-        yield found[1] or found[2]
-
-
-def write(destination: Path) -> None:
-    """Write the file, executable for everybody, in one step."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=destination.parent, prefix=f".{destination.name}.")
-    with os.fdopen(handle, "wb") as file:
-        file.write(bundle())
-    os.chmod(temporary, 0o755)  # noqa: S103  a program
-    os.replace(temporary, destination)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,10 @@ def copy_itself(path: str) -> int:
     try:
         with open(sys.argv[0], "rb") as file:
             text = file.read().partition(CODE_MARK)[0]
-        if text.count(TEXT_MARK) < 2:  # noqa: PLR2004
-            raise OSError("this is not the program in one file")
         write_program(path, with_code(text))
+    except IndexError:
+        sys.stderr.write("mcpconf-bridge: only the program in one file can be compiled\n")
+        return 2
     except OSError as error:
         sys.stderr.write(f"mcpconf-bridge: {error}\n")
         return 4
