@@ -14,7 +14,8 @@ def with_code(text: bytes) -> bytes:
     import marshal  # noqa: PLC0415  not on the way to a start
     from importlib.util import MAGIC_NUMBER  # noqa: PLC0415
 
-    program = compile(text.split(TEXT_MARK, 2)[2], "mcpconf-bridge", "exec")
+    source = text.split(TEXT_MARK, 2)[2]
+    program = compile(source, "mcpconf-bridge", "exec", dont_inherit=True, optimize=2)
     return text + CODE_MARK + MAGIC_NUMBER + marshal.dumps(program)
 
 
