@@ -1,12 +1,13 @@
 # make setup   the virtualenv                 make check    what CI runs beside the tests
 # make sync    the main job, a dry run        make bless    rewrite the golden cases
 # make test    the tests                      make docs     rewrite the generated pages
+# make bridge  dist/mcpconf-bridge, one file  make bench    start-up, scale, the run-time's speed
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup sync test check bless docs bench parity clean
+.PHONY: setup sync test check bless docs bridge bench parity conformance clean
 
 setup: $(VENV)/.done
 
@@ -39,6 +40,9 @@ bless: setup
 
 docs: setup
 	$(BIN)/python -m mcpconf.rules_page docs/rules.md
+
+bridge: setup
+	$(BIN)/python -m mcpconf.bridge.bundle dist/mcpconf-bridge
 
 bench: setup
 	$(BIN)/python bench/startup.py
