@@ -20,7 +20,7 @@ _META = "io.modelcontextprotocol/"
 _CLIENT = {"name": "mcpconf-wait", "version": __version__}
 _PAUSE = 0.5  # seconds between two attempts
 _LONGEST = 64 * 1024 * 1024  # bytes of a line
-_GRACE = 2.0
+_GRACE = 1.0
 _LAST_WORDS = 400
 
 
