@@ -125,8 +125,7 @@ class Link:
 
     def reopen(self) -> None:
         """Begin the session anew, if there is none; ``owner.reopened`` tells when it is there."""
-        if not self.session.is_open:
-            self.session.reopen()
+        self.session.reopen_if_closed()
 
     def move(self, endpoint: Endpoint) -> None:
         """The server lives somewhere else from now on."""
@@ -192,6 +191,7 @@ class Link:
             return
         if request is self.session.opening:
             request.timer = self.reactor.after(_OPENING_LIMIT, lambda: self._too_slow(request))
+        request.session = self.heads.session
         connection.start(request, data)
 
     def _too_slow(self, request: Request) -> None:
@@ -270,7 +270,7 @@ class Link:
             if not request.wants_answer:
                 self._accept(request)  # the answer to a request comes on the stream
         else:
-            session = self.heads.session is not None
+            session = request.session is not None
             exchange = Exchange(request, status, headers, text, self.endpoint, session=session)
             self._judged(request, exchange)
 
@@ -432,7 +432,10 @@ class Link:
 
     def _retried(self, request: Request) -> None:
         request.timer = None
-        self.submit(request)
+        if request.version is None and not request.stream:
+            self.session.again(request)  # there may be another by now, or none
+        else:
+            self.submit(request)
 
     def fail(self, request: Request, trouble: Trouble) -> None:
         """No answer will come."""

@@ -33,8 +33,8 @@ class Request:
 
     __slots__ = (
         "answered", "attempts", "cancelled", "connection", "deadline", "event_id", "hops", "id",
-        "line", "method", "own", "params", "pause", "resuming", "sent", "stream", "tag", "timer",
-        "version",
+        "line", "losses", "method", "own", "params", "pause", "resuming", "sent", "session",
+        "stream", "tag", "timer", "version",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +53,8 @@ class Request:
         self.stream = False
         self.attempts = 0
         self.hops = 0
+        self.losses = 0  # of sessions, on its way
+        self.session: str | None = None  # in which it was sent
         self.sent = False
         self.answered = False
         self.cancelled = False

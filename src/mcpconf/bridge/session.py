@@ -71,8 +71,15 @@ class Session:
         elif request.method == "resources/unsubscribe":
             self._subscribed.pop(uri, None)
 
+    def again(self, request: Request) -> None:
+        """A message whose first attempt failed."""
+        if request is self._greeting:
+            self._link.submit(request)
+        else:
+            self._route(request)
+
     def _route(self, request: Request) -> None:
-        if self._first is None:
+        if self._first is None or request is self.opening:
             self._link.submit(request)
         elif self.opening is not None or self._greeting is not None:
             self._wait(request)
@@ -184,17 +191,25 @@ class Session:
 
     def lost(self, request: Request) -> None:
         """The server does not know the session: it has not done what this request asks."""
-        request.attempts += 1
+        request.losses += 1
         request.sent = False
-        if request.attempts > _MOST_LOSSES:
+        if request.losses > _MOST_LOSSES:
             self._link.fail(request, Trouble("session-lost", "it loses every session at once"))
             return
+        if request.session == self._link.heads.session:  # else there is another already
+            self.close()
         if request is self._greeting:
             self._greeting = None
-        elif not request.own:
-            self._waiting.append(request)
-        self.close()
-        self.reopen()
+            self.reopen()
+        elif request.own:
+            self._link.forget(request)
+            self.reopen_if_closed()
+        else:
+            self._route(request)
+
+    def reopen_if_closed(self) -> None:
+        if not self.is_open:
+            self.reopen()
 
     def close(self) -> None:
         """What is known of the session holds no more."""
