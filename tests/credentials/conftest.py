@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,14 @@ def follow(url: str) -> bool:
     """A browser whose user agrees to everything."""
 
     def run() -> None:
-        try:
+        with suppress(urllib.error.URLError):
             urllib.request.urlopen(url, timeout=5).read()
-        except urllib.error.URLError:
-            pass
 
     threading.Thread(target=run, daemon=True).start()
     return True
 
 
-async def ask_here(question: Any, environ: Any) -> dict[str, Any]:
+async def ask_here(question: Any, _: Any) -> dict[str, Any]:
     """The worker without a process of its own: importing the SDK takes a second each time."""
     said = await asyncio.to_thread(worker.answer, question)
     return read_answer(json.dumps(said).encode())

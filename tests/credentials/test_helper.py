@@ -187,3 +187,17 @@ def test_where_it_runs_and_what_it_sees(tmp_path: Path) -> None:
 def test_a_very_deep_answer() -> None:
     with pytest.raises(Missing):
         read_headers(b"[" * 200_000)
+
+
+@pytest.mark.parametrize(
+    "line", ["head -c 900000 /dev/zero", "exec sleep 60", "sleep 60 & exit 0", "true", "exit 1"]
+)
+def test_no_descriptor_is_left_open(line: str) -> None:
+    async def play() -> int:
+        for _ in range(3):
+            with pytest.raises(Missing):
+                await run(command(line), 0.2)
+        return len(os.listdir("/proc/self/fd"))
+
+    before = asyncio.run(play())
+    assert asyncio.run(play()) == before

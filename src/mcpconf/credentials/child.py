@@ -7,15 +7,13 @@ the worker says on stderr is not read: a library may put a token into a tracebac
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 
 from mcpconf.credentials.missing import Missing
+from mcpconf.credentials.spawn import Program, printed_by
 from mcpconf.model import Json
 
 LIMIT = 60.0  # seconds
@@ -43,27 +41,15 @@ async def ask(
         Missing: what the worker says is missing, or that it did not answer.
 
     """
+    program = Program(command(), os.sep, variables(environ), json.dumps(question).encode())
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=os.sep,
-            env=variables(environ),
-            start_new_session=True,
-        )
+        printed = await printed_by(program, limit, _LARGEST)
+    except TimeoutError:
+        raise Missing("timeout", "renewing its login takes too long", retry=True) from None
     except OSError as error:
         text = f"no process can be started to renew its login: {error.strerror}"
         raise Missing("unreachable", text, retry=True) from None
-    try:
-        async with asyncio.timeout(limit):
-            said, _ = await process.communicate(json.dumps(question).encode())
-    except TimeoutError:
-        raise Missing("timeout", "renewing its login takes too long", retry=True) from None
-    finally:
-        await _end(process)
-    return read_answer(said)
+    return read_answer(printed.text)
 
 
 def read_answer(said: bytes) -> dict[str, Json]:
@@ -74,7 +60,7 @@ def read_answer(said: bytes) -> dict[str, Json]:
 
     """
     try:
-        answer = json.loads(said[:_LARGEST])
+        answer = json.loads(said)
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
@@ -84,10 +70,3 @@ def read_answer(said: bytes) -> dict[str, Json]:
     if isinstance(missing, dict):
         raise Missing(str(missing["code"]), str(missing["text"]), retry=bool(missing["retry"]))
     return answer
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()

@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
 from mcpconf.contract import Route
 from mcpconf.credential import secret_name
 from mcpconf.credentials.missing import Missing
 from mcpconf.credentials.routes import is_header
+from mcpconf.credentials.spawn import Program, printed_by
 from mcpconf.origin import refuse_constant
 
 LIMIT = 10.0  # seconds
@@ -113,34 +112,19 @@ async def run(command: Command, limit: float) -> dict[str, str]:
         Missing: ``helper-failed``: it cannot start, takes too long, fails or prints no headers.
 
     """
+    program = Program(("/bin/sh", "-c", command.line), command.cwd, command.env)
     try:
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            command.line,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=command.cwd,
-            env=dict(command.env),
-            start_new_session=True,
-        )
+        printed = await printed_by(program, limit, _LARGEST)
+    except TimeoutError:
+        raise _failed(f"took longer than {limit:g} seconds") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its text cannot be an argument"
         raise _failed(f"cannot be started: {why}") from None
-    try:
-        async with asyncio.timeout(limit):
-            printed = await _printed(process)
-            status = await process.wait()
-    except TimeoutError:
-        await _end(process)
-        raise _failed(f"took longer than {limit:g} seconds") from None
-    except BaseException:
-        await _end(process)
-        raise
-    if status != 0:
-        raise _failed(f"ended with status {status}")
-    return read_headers(printed)
+    if printed.cut:
+        raise _failed(f"printed more than {_LARGEST} bytes")
+    if printed.status != 0:
+        raise _failed(f"ended with status {printed.status}")
+    return read_headers(printed.text)
 
 
 def read_headers(printed: bytes) -> dict[str, str]:
@@ -160,25 +144,6 @@ def read_headers(printed: bytes) -> dict[str, str]:
     if not all(is_header(name, text) for name, text in headers.items()):
         raise _failed("printed a header that HTTP forbids")
     return headers
-
-
-async def _printed(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None
-    pieces: list[bytes] = []
-    room = _LARGEST
-    while piece := await process.stdout.read(65536):
-        pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            raise _failed(f"printed more than {_LARGEST} bytes")
-    return b"".join(pieces)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a helper and whatever it has started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
 
 
 def _failed(how: str) -> Missing:

@@ -66,7 +66,7 @@ class Logins:
         """Return the Authorization header of a route, or nothing where it needs no login.
 
         A route whose headers, or whose headersHelper, have an Authorization never gets one (fact
-        50).  One that is not known to want a login gets one if somebody has logged in to its server.
+        50).  One that is not known to want a login gets one if somebody has logged in there.
 
         Raises:
             Missing: as for :meth:`token` and ``Credentials.complete``.
