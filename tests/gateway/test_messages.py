@@ -31,7 +31,7 @@ values = st.recursive(
     st.permutations(["jsonrpc", "id", "method", "params"]),
 )
 def test_only_the_id_is_replaced(
-    extra: dict[str, Any], indent: Any, ascii_: bool, order: list[str]
+    extra: dict[str, Any], indent: Any, ascii_: Any, order: list[str]
 ) -> None:
     known = {"jsonrpc": "2.0", "id": "old", "method": "m", "params": extra}
     message = {key: known[key] for key in order} | {

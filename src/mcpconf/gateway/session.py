@@ -230,7 +230,10 @@ class Session:
                 del self._tokens[token]
 
     def slowed(self, exchange: Exchange, *, stalled: bool) -> None:
-        (self._slow.add if stalled else self._slow.discard)(exchange)
+        if stalled and self.waiting.get(exchange.key) is exchange:  # its answer may be the cause
+            self._slow.add(exchange)
+        else:
+            self._slow.discard(exchange)
         self._flow()
 
     def _flow(self) -> None:
