@@ -147,24 +147,43 @@ def test_the_log_is_followed_over_a_rotation(gateway: Path) -> None:
     path.write_text("old\n")
     seen: list[str] = []
 
+    begin = logs.mark(gateway)
+
     def read() -> None:
-        for line in logs.follow(gateway):
+        for line in logs.follow(gateway, begin):
             seen.append(line)
             if line == "last":
                 return
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    time.sleep(0.1)
     with path.open("a") as file:
         file.write("one\n")
     eventually(lambda: seen == ["one"])
+    with path.open("a") as file:
+        file.write("two\n")
     path.rename(gateway / f"{logs.DECISIONS}.1")
     path.write_text("last\n")
     reader.join(5)
-    assert seen == ["one", "last"]
-    assert logs.tail(gateway, 10) == ["old", "one", "last"]
-    assert logs.tail(gateway, 2) == ["one", "last"]
+    assert seen == ["one", "two", "last"]
+    assert logs.tail(gateway, 10, logs.mark(gateway)) == ["old", "one", "two", "last"]
+    assert logs.tail(gateway, 2, logs.mark(gateway)) == ["two", "last"]
+
+
+def test_a_pipe_gets_each_line_at_once(home: Any, gateway: Path) -> None:
+    gateway.mkdir(parents=True)
+    (gateway / "decisions.jsonl").write_text('{"at": 1, "event": "first"}\n')
+    command = [sys.executable, "-m", "mcpconf", "gateway", "logs", "--follow", "--home"]
+    with subprocess.Popen(
+        [*command, str(home.home)], stdout=subprocess.PIPE, text=True
+    ) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline().endswith("  first\n")
+        with (gateway / "decisions.jsonl").open("a") as log:
+            log.write('{"at": 1, "event": "second"}\n')
+        assert following.stdout.readline().endswith("  second\n")
+        following.send_signal(signal.SIGINT)
+    assert following.returncode == 130
 
 
 @pytest.mark.parametrize("line", ["", "no json", "[]", '{"at": "x"}', '{"at": 1e999}', "\x1b[2J"])

@@ -101,13 +101,14 @@ def logs(
     from mcpconf.service import logs as written
 
     directory = find_places(home.absolute() if home else None).gateway
-    tail = written.tail(directory, lines)
+    here = written.mark(directory)
+    tail = written.tail(directory, lines, here)
     if not tail and not follow:
         report.say("the gateway has not logged anything yet")
     show = runtime.decisions if format is o.Format.TEXT else runtime.raw
     show(tail)
     if follow:
-        show(written.follow(directory))
+        show(written.follow(directory, here))
 
 
 @gateway.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from time import localtime, strftime, time
 from typing import Any
@@ -73,8 +74,7 @@ def _ago(since: float) -> str:
 
 def decisions(lines: Iterable[str]) -> None:
     """Print lines of the decision log for people; what is not one of them is shown as it is."""
-    for line in lines:
-        report.out(report.safe(decision(line)))
+    raw(map(decision, lines))
 
 
 def decision(line: str) -> str:
@@ -122,6 +122,7 @@ def cleaning_json(done: Cleaning, *, dry_run: bool) -> dict[str, object]:
 
 
 def raw(lines: Iterable[str]) -> None:
-    """Print lines of the log as they are: one JSON document each."""
+    """Print lines, each at once: whoever follows the log through a pipe waits for them."""
     for line in lines:
         report.out(report.safe(line))
+        sys.stdout.flush()

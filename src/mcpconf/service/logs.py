@@ -1,4 +1,4 @@
-"""Reading the gateway's decision log, which is rotated while it is read."""
+"""Reading the gateway's decision log, which is written and rotated while it is read."""
 
 from __future__ import annotations
 
@@ -7,20 +7,39 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 DECISIONS = "decisions.jsonl"
 _OLDER = 5
 _PAUSE = 0.2  # seconds
 
 
-def tail(gateway: Path, count: int) -> list[str]:
-    """The last lines, oldest first; of earlier files where the newest has too few."""
+class Mark(NamedTuple):
+    """A place in the log: what stands before it is old, what comes behind it is new."""
+
+    inode: int
+    size: int
+
+
+def mark(gateway: Path) -> Mark:
+    """Where the log ends now."""
+    try:
+        status = os.stat(gateway / DECISIONS)
+    except FileNotFoundError:
+        return Mark(0, 0)
+    return Mark(status.st_ino, status.st_size)
+
+
+def tail(gateway: Path, count: int, until: Mark) -> list[str]:
+    """The last lines before a mark, oldest first; of earlier files where the newest has too few."""
     lines: list[str] = []
     for path in _newest_first(gateway):
         if len(lines) >= count:
             break
-        with suppress(FileNotFoundError):
-            lines = path.read_text("utf-8", "replace").splitlines() + lines
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            newest = os.fstat(file.fileno()).st_ino == until.inode
+            content = file.read(until.size if newest else -1)
+            lines = content.decode("utf-8", "replace").splitlines() + lines
     return lines[-count:] if count > 0 else []
 
 
@@ -29,27 +48,27 @@ def _newest_first(gateway: Path) -> Iterator[Path]:
     yield from (gateway / f"{DECISIONS}.{number}" for number in range(1, _OLDER + 1))
 
 
-def follow(gateway: Path) -> Iterator[str]:
-    """Every line that is written from now on, for ever, also after a rotation."""
+def follow(gateway: Path, since: Mark) -> Iterator[str]:
+    """Every line that is written behind a mark, for ever, also after a rotation."""
     path = gateway / DECISIONS
-    position = _size(path)
-    inode = _inode(path)
-    rest = ""
+    place, rest = since, b""
     while True:
-        if _inode(path) != inode or _size(path) < position:
-            position, inode, rest = 0, _inode(path), ""
-        with suppress(FileNotFoundError), path.open("rb") as file:
-            file.seek(position)
-            fresh = file.read()
-            position += len(fresh)
-            *lines, rest = (rest + fresh.decode("utf-8", "replace")).split("\n")
-            yield from lines
+        now = mark(gateway)
+        pieces = [_read(path, place)]
+        if now.inode != place.inode or now.size < place.size:
+            put_aside = _read(path.with_name(f"{DECISIONS}.1"), place)
+            place = Mark(now.inode, 0)
+            pieces = [put_aside, _read(path, place)]
+        place = Mark(place.inode, place.size + len(pieces[-1]))
+        *lines, rest = (rest + b"".join(pieces)).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in lines)
         time.sleep(_PAUSE)
 
 
-def _size(path: Path) -> int:
-    return os.stat(path).st_size if path.exists() else 0
-
-
-def _inode(path: Path) -> int:
-    return os.stat(path).st_ino if path.exists() else 0
+def _read(path: Path, place: Mark) -> bytes:
+    """What stands behind a place; b"" if the file is another one by now."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if os.fstat(file.fileno()).st_ino == place.inode:
+            file.seek(place.size)
+            return file.read()
+    return b""
