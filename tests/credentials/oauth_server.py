@@ -47,6 +47,9 @@ class OAuthServer:
     server_redirect: str = ""
     resource: str = ""
     issuer: str = ""
+    raw: dict[str, bytes] = field(
+        default_factory=dict
+    )  # path → what is sent instead, and then nothing
     wants_scope: str = "read"
     known_clients: dict[str, str | None] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
@@ -214,6 +217,11 @@ class _Requests(BaseHTTPRequestHandler):
         texts = parse_qs(parts.query or body, keep_blank_values=True)
         form = {k: v[0] for k, v in texts.items()} | {"body": body}
         headers = {k.lower(): v for k, v in self.headers.items()}
+        raw = self.oauth.raw.get(parts.path)
+        if raw is not None:
+            self.wfile.write(raw)
+            self.close_connection = True
+            return
         status, extra, value = self.oauth.answer(Asked(self.command, parts.path, headers, form))
         content = b"" if value is None else json.dumps(value).encode()
         self.send_response(status)

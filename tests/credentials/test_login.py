@@ -336,3 +336,27 @@ def test_a_secret_url_may_have_a_login(desk: Desk) -> None:
     ref = Ref(route.entry.file, "/mcpServers/jira/url", 1, {"KEY": None})
     state = logins_of([route._replace(url=None, url_ref=ref)], "", desk.home)["jira"]
     assert state.state == "none"
+
+
+HOSTILE = {
+    "endless": b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n" + b"[" * 3_000_000,
+    "bomb": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nxxxx",
+    "deep": b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000,
+    "html": b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+    "no http": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "nothing": b"",
+    "no text": b"HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\n\xff\xfe",
+    "other": b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"access_token": [1, 2]}'[:-2],
+}
+
+
+@pytest.mark.parametrize("path", ["/.well-known/oauth-authorization-server", "/token", "/mcp"])
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_whatever_an_authorization_server_sends_is_an_outcome(
+    desk: Desk, path: str, hostile: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    desk.oauth.raw[path] = HOSTILE[hostile]
+    outcome = desk.log_in()
+    assert outcome.code != "done" or path != "/token", outcome
+    assert outcome.text
+    assert capfd.readouterr() == ("", "")

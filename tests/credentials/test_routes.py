@@ -262,3 +262,16 @@ def test_a_resolved_route_cannot_be_pickled(tmp_path, written) -> None:
     _, route = written({"url": "u", "headers": {"X": SECRET}}, url="https://a.example")
     with pytest.raises(TypeError):
         pickle.dumps(credentials(tmp_path).resolve(route))
+
+
+def test_a_plugin_knows_where_it_is(tmp_path) -> None:
+    root = tmp_path / "plugins" / "one"
+    (root / ".claude-plugin").mkdir(parents=True)
+    entry = {"command": "${CLAUDE_PLUGIN_ROOT}/run", "args": ["${CLAUDE_PROJECT_DIR}"]}
+    file = root / "servers.json"
+    file.write_text(json.dumps({"ctx": entry}))
+    route = route_of(file, entry, "/ctx", kind="stdio", transport="stdio", name="plugin:one:ctx")
+    resolved = credentials(tmp_path).resolve(route, "/shop")
+    assert (resolved.command, resolved.args) == (f"{root}/run", ("/shop",))
+    ordinary = credentials(tmp_path).resolve(route._replace(name="ctx"), "/shop")
+    assert ordinary.command == "${CLAUDE_PLUGIN_ROOT}/run"

@@ -8,6 +8,7 @@ be writable for the user alone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ class Routes:
             raise Missing("stale-route", text)
         return value
 
-    def text(self, route: Route, ref: Ref) -> str:
+    def text(self, route: Route, ref: Ref, project: str) -> str:
         """Return one text of a route, expanded.
 
         Raises:
@@ -73,9 +74,9 @@ class Routes:
 
         """
         written = self.written(route, ref)
-        variables = self._variables(ref)
+        variables = self._variables(ref, route, project)
         if ref.after:
-            variables = variables.beneath(self._wrapper_environment(route))
+            variables = variables.beneath(self._wrapper_environment(route, project))
         text = expand(written, variables, passes=ref.passes)
         if text.missing:
             raise _unset(text.missing[0])
@@ -93,14 +94,13 @@ class Routes:
         entry = self.entry(route)
         if route.url is None and route.url_ref is None:
             return self._process(route, entry, project)
-        url = self.text(route, route.url_ref) if route.url_ref else route.url or ""
-        headers = tuple(
-            (name, _header(name, self.text(route, ref))) for name, ref in route.headers.items()
-        )
+        url = self.text(route, route.url_ref, project) if route.url_ref else route.url or ""
+        texts = {name: self.text(route, ref, project) for name, ref in route.headers.items()}
+        headers = tuple((name, _header(name, text)) for name, text in texts.items())
         return Resolved(url=url.strip(), headers=headers)
 
     def _process(self, route: Route, entry: Mapping[str, Json], project: str) -> Resolved:
-        variables = self._variables(route.entry)
+        variables = self._variables(route.entry, route, project)
         unset: list[str] = []
 
         def text(value: Json) -> str:
@@ -117,10 +117,10 @@ class Routes:
             unset=tuple(dict.fromkeys(unset)),
         )
 
-    def _wrapper_environment(self, route: Route) -> dict[str, str]:
+    def _wrapper_environment(self, route: Route, project: str) -> dict[str, str]:
         """The entry's own ``env``: mcp-remote expands what the client has left in its arguments."""
         env = self.entry(route).get("env")
-        variables = self._variables(route.entry)
+        variables = self._variables(route.entry, route, project)
         own = env if isinstance(env, dict) else {}
         return {name: expand(str(value), variables).reveal() for name, value in own.items()}
 
@@ -140,11 +140,12 @@ class Routes:
             raise Missing("stale-route", f"`{ref.pointer}` is no text; run `mcpconf sync`")
         return value
 
-    def _variables(self, ref: Ref) -> Variables:
+    def _variables(self, ref: Ref, route: Route, project: str) -> Variables:
         """The process environment, and above it what the settings files set (fact 42)."""
         named = {name: place for name, place in ref.variables.items() if place}
         values = {name: self._variable(name, *place) for name, place in named.items()}
-        return Variables((self._environ, None), (values, None))
+        own = _of_plugin(route, project)
+        return Variables((own, None), (self._environ, None), (values, None))
 
     def _variable(self, name: str, file: str, pointer: str) -> str:
         try:
@@ -160,6 +161,19 @@ class Routes:
 
     def _stamps(self, route: Route) -> tuple[Stamp, ...]:
         return tuple(self._documents.stamp(file) for file in sorted(set(_files(route))))
+
+
+def _of_plugin(route: Route, project: str) -> dict[str, str]:
+    """The variables that only servers of plugins see (facts 43, 66)."""
+    if not route.name.startswith("plugin:"):
+        return {}
+    root = folder = os.path.dirname(route.entry.file)
+    while folder != os.path.dirname(folder):
+        if os.path.isdir(os.path.join(folder, ".claude-plugin")):
+            root = folder
+            break
+        folder = os.path.dirname(folder)
+    return {"CLAUDE_PLUGIN_ROOT": root, "CLAUDE_PROJECT_DIR": project}
 
 
 def _files(route: Route) -> Iterator[str]:

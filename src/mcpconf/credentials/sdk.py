@@ -9,6 +9,7 @@ second: the worker and ``mcpconf gateway login`` do, the gateway never does.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import ssl
@@ -31,7 +32,8 @@ from mcpconf.credentials.challenge import words
 from mcpconf.credentials.missing import Missing
 from mcpconf.model import Json
 
-TIMEOUT = 15.0  # seconds for one request
+TIMEOUT = 15.0  # seconds without a sign of life
+LONGEST = 25.0  # seconds for one request; a renewal has child.LIMIT
 _LARGEST = 1024 * 1024
 _SERVER_ERROR = 500
 _TOO_MANY = 429
@@ -120,12 +122,13 @@ async def send(client: httpx2.AsyncClient, request: httpx2.Request, server: str)
     request.headers["Accept-Encoding"] = "identity"
     host = request.url.host
     try:
-        response = await client.send(request, stream=True, follow_redirects=False)
-        try:
-            content = await _content(response, host)
-        finally:
-            await response.aclose()
-    except httpx2.TimeoutException:
+        async with asyncio.timeout(LONGEST):
+            response = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                content = await _content(response, host)
+            finally:
+                await response.aclose()
+    except (httpx2.TimeoutException, TimeoutError):
         raise Missing("timeout", f"`{host}` does not answer in time", retry=True) from None
     except httpx2.TransportError as error:
         raise _trouble(host, error) from None

@@ -95,9 +95,9 @@ class SignIn:
             return await self._drive(flow.asend, await anext(flow))
         except (OAuthFlowError, OAuthRegistrationError, OAuthTokenError) as error:
             raise Missing("refused-login", self._told(error)) from None
-        except ValidationError:
-            text = "its authorization server sends something that is no OAuth answer"
-            raise Missing("refused-login", text) from None
+        except (ValueError, RecursionError):  # what the SDK cannot read
+            told = self._refusal or "its authorization server sends what is no OAuth answer"
+            raise Missing("refused-login", told) from None
         finally:
             await flow.aclose()
 
