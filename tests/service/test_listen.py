@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,4 +73,19 @@ def test_a_broken_policy_starts_nothing(house: Any) -> None:
 
 
 def test_the_short_form_is_loopback() -> None:
-    assert listen.asked(["[::1]:5"], [7, 7]) == (("::1", 5), ("127.0.0.1", 7))
+    found = listen.asked(["[::1]:5"], [7, 7])
+    assert found == ((("::1", 5), ("127.0.0.1", 7)), None)
+
+
+def test_a_unix_socket_can_be_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    assert listen.asked([f"unix:{path}"], []) == ((), path)
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    listen.asked([f"unix:{path}"], [])
+    assert not path.exists()
+    path.write_text("a file of somebody's")
+    listen.asked([f"unix:{path}"], [])
+    assert path.exists()
+    with pytest.raises(Usage, match="absolute"):
+        listen.asked(["unix:s"], [])

@@ -15,7 +15,11 @@ from mcpconf.readers.places import find_places
 
 Listen = Annotated[
     list[str] | None,
-    typer.Option("--listen", help="Listen here instead (repeatable).", metavar="ADDRESS:PORT"),
+    typer.Option(
+        "--listen",
+        help="Listen here instead (repeatable).",
+        metavar="ADDRESS:PORT|unix:PATH",
+    ),
 ]
 Port = Annotated[
     list[int] | None, typer.Option("--port", help="The same for 127.0.0.1:N.", metavar="N")

@@ -84,12 +84,12 @@ def run(asked: Run) -> int:
 def of_the_user(asked: Run, places: Places) -> Options:
     """The one gateway of this user, for all projects."""
     wanted = listen.wanted(places)
-    chosen = listen.asked([*asked.listen], [*asked.ports])
+    chosen = listen.asked(asked.listen, asked.ports)
     return Options(
         state=places.state,
-        listen=chosen or listen.addresses(wanted),
+        listen=chosen.addresses or listen.addresses(wanted),
         version=__version__,
-        socket=places.gateway / only.SOCKET,
+        socket=chosen.socket or places.gateway / only.SOCKET,
         control=places.gateway / only.CONTROL,
         decisions=places.gateway / "decisions.jsonl",
         hosts=listen.known_as(wanted),
@@ -101,11 +101,13 @@ def stand_alone(asked: Run, places: Places) -> Options:
     assert asked.config is not None
     if not asked.config.is_file():
         raise Usage(f"--config {str(asked.config)!a} is not a file")
+    chosen = listen.asked(asked.listen, asked.ports)
+    default = () if chosen.socket else (Address(listen.LOOPBACK, GATEWAY.port),)
     return Options(
         state=places.state,
-        listen=listen.asked([*asked.listen], [*asked.ports])
-        or (Address(listen.LOOPBACK, GATEWAY.port),),
+        listen=chosen.addresses or default,
         version=__version__,
+        socket=chosen.socket,
         hosts=(GATEWAY.host, "mcpconf-gateway"),
         config=asked.config,
         token=_token(),

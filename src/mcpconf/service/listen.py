@@ -10,9 +10,12 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from mcpconf.contract import GATEWAY, GatewayAddress
@@ -88,10 +91,39 @@ def wanted(places: Places) -> Wanted:
     return Wanted(gateway_address(policy, GATEWAY), policy.gateway_listen)
 
 
-def asked(listen: list[str], ports: list[int]) -> tuple[Address, ...]:
+class Asked(NamedTuple):
     """What ``--listen`` and ``--port`` ask for."""
-    found = tuple(_asked(text) for text in listen)
-    return tuple(dict.fromkeys((*found, *(Address(LOOPBACK, port) for port in ports))))
+
+    addresses: tuple[Address, ...] = ()
+    socket: Path | None = None
+
+
+def asked(listen: Sequence[str], ports: Sequence[int]) -> Asked:
+    """Read the words; ``unix:PATH`` is a socket for this user alone."""
+    paths = [_socket(text) for text in listen if text.startswith("unix:")]
+    found = tuple(_asked(text) for text in listen if not text.startswith("unix:"))
+    every = dict.fromkeys((*found, *(Address(LOOPBACK, port) for port in ports)))
+    return Asked(tuple(every), paths[-1] if paths else None)
+
+
+def _socket(text: str) -> Path:
+    """The path, free to bind: a socket that nobody answers any more is removed."""
+    path = Path(text.removeprefix("unix:"))
+    if not path.is_absolute():
+        raise Usage(f"--listen {text!a} is not an absolute path", help="unix:/path/to/socket")
+    with suppress(OSError):  # binding will say what is in the way
+        if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
+            path.unlink()
+    return path
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            trial.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
 
 
 def _asked(text: str) -> Address:
