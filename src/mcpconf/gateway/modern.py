@@ -34,6 +34,7 @@ _STATUS = {
     -32022: 400,
 }
 _OLDER = {"http-status", "session-lost", "protocol"}  # how older servers fail at the probe
+_OTHER_VERSION = -32022  # of the new era: the server says which it speaks
 _SUBSCRIPTION = META + "subscriptionId"
 _TOO_MUCH = 16 * 1024 * 1024  # bytes that a client may leave untaken
 
@@ -108,13 +109,15 @@ class Shared:
             self._late(line)
             return
         self._tokens.pop(key, None)
-        status = self._status(line) if not exchange.streaming else 200
+        code = self._error_code(line)
         self.service.count(exchange, self.used, line)
-        if exchange.method == "server/discover" and status != 200:  # noqa: PLR2004
+        if exchange.method == "server/discover" and code not in {0, _OTHER_VERSION}:
             self.service.legacy_only = True
+            exchange.reply(_refusal(exchange.message_id), 400)
+            return
         if self._upstream.shares_ids:
             line = self._own_id(line, exchange)
-        exchange.reply(line, status)
+        exchange.reply(line, _STATUS.get(code, 200))
 
     def _late(self, line: bytes) -> None:
         """An answer that nobody waits for: the server knows the probe after all."""
@@ -130,14 +133,16 @@ class Shared:
         return messages.replaced(line, ("id",), exchange.message_id)
 
     @staticmethod
-    def _status(line: bytes) -> int:
+    def _error_code(line: bytes) -> int:
+        """The JSON-RPC code of an error; 0 for a result, which need not be parsed."""
         if b'"error"' not in line[:200] and b'"error"' not in line[-2000:]:
-            return 200
+            return 0
         try:
             error = json.loads(line).get("error")
         except ValueError:
-            return 200
-        return _STATUS.get(error.get("code", 0), 200) if isinstance(error, dict) else 200
+            return 0
+        code = error.get("code") if isinstance(error, dict) else 0
+        return code if isinstance(code, int) else 0
 
     def deliver(self, line: bytes, key: bytes | None) -> None:
         message = json.loads(line)
