@@ -59,6 +59,17 @@ LATE = """
     else:
         reply["result"] = {"tools": []}
 """
+MADE_UP = """
+    if method == "initialize":
+        reply["result"] = {"protocolVersion": "2025-11-25", "capabilities": {},
+                           "serverInfo": {"name": "x", "version": "not reached"},
+                           "instructions": "x has not answered yet: no. What it offers comes."}
+    else:
+        reply["result"] = {"tools": []}
+        if asked["id"] == 4:
+            print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}),
+                  flush=True)
+"""
 NEEDS_LOGIN = """
     data = {"mcpconf": {"code": "login-needed", "retry": False}}
     reply["error"] = {"code": -32000, "message": "it wants a login", "data": data}
@@ -80,12 +91,14 @@ def server(body: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("body", "tools"), [(FINE, 2), (MODERN, 1), (WITHOUT_TOOLS, 0), (CHATTY, 2), (LATE, 0)]
+    ("body", "tools"),
+    [(FINE, 2), (MODERN, 1), (WITHOUT_TOOLS, 0), (CHATTY, 2), (LATE, 0), (MADE_UP, 0)],
 )
 def test_a_server_that_answers_is_ready(body: str, tools: int) -> None:
     outcome, heard = shake(server(body))
     assert outcome == Outcome(tools=tools)
-    assert {o.message for o in heard} == ({"nobody there yet"} if body == LATE else set())
+    words = {LATE: {"nobody there yet"}, MADE_UP: {"x has not answered yet: no"}}
+    assert {o.message for o in heard} == words.get(body, set())
 
 
 @pytest.mark.parametrize(

@@ -51,13 +51,17 @@ class _Gone(Exception):  # noqa: N818
 
 
 class _Talk:
-    """One conversation over the pipes of a process."""
+    """One conversation over the pipes of a process.
+
+    ``seen``: it was the server itself that answered, as far as one can know.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._in, self._out = process.stdin, process.stdout
         self._last = 0
+        self.seen = True
 
     def tell(self, method: str) -> None:
         self._write({"jsonrpc": "2.0", "method": method})
@@ -68,6 +72,8 @@ class _Talk:
         self._write({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params})
         while True:
             message = await self._next()
+            if str(message.get("method")).endswith("/list_changed"):
+                self.seen = True  # a bridge says so when the server has come
             if message.get("id") != self._last or "method" in message:
                 continue
             error = message.get("error")
@@ -151,6 +157,7 @@ async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
         return await _tools(talk, _modern(), note)
     why = _made_up(hello)
     if why:
+        talk.seen = False
         note(Outcome(code="unreachable", message=why, late=True))
     talk.tell("notifications/initialized")
     return await _tools(talk, {}, note)
@@ -163,14 +170,15 @@ async def _tools(
     while True:
         try:
             tools = (await talk.ask("tools/list", params)).get("tools")
-            return Outcome(tools=len(tools) if isinstance(tools, list) else 0)
+            if tools or talk.seen:
+                return Outcome(tools=len(tools) if isinstance(tools, list) else 0)
         except _Refused as refused:
             if refused.ours is None:
                 return Outcome(tools=0)  # it is there, and has no tools
             outcome = _outcome(refused)
-        if not outcome.late:
-            return outcome
-        note(outcome)
+            if not outcome.late:
+                return outcome
+            note(outcome)
         await asyncio.sleep(_PAUSE)
 
 
@@ -178,7 +186,7 @@ def _made_up(hello: Mapping[str, Any]) -> str:
     """Why the bridge introduces a server that it has not seen yet; "" if the server did itself."""
     server = hello.get("serverInfo")
     made_up = isinstance(server, dict) and server.get("version") == "not reached"
-    return str(hello.get("instructions", "")).partition(". ")[0] if made_up else ""
+    return str(hello.get("instructions", "")).partition(". What it")[0] if made_up else ""
 
 
 def _modern() -> dict[str, Any]:

@@ -29,9 +29,7 @@ from mcpconf.service.process import program
 
 _AT_ONCE = 16
 _LOOK = 1.0  # seconds between two questions to the gateway
-# MCP_TIMEOUT (ms): when the bridge says what it waits for.  Behind the gateway it is the gateway
-# that knows, and it says so after 25 seconds.
-_FIRST_ANSWER = {"direct": "2000", "gateway": "40000"}
+_FIRST_ANSWER = {"MCP_TIMEOUT": "2000"}  # milliseconds: then the bridge says what it waits for
 
 
 class Asked(NamedTuple):
@@ -183,8 +181,8 @@ async def _ask(
     server: Asked, setting: Setting, seconds: float, told: Callable[[Answer], None]
 ) -> Answer:
     began = time.monotonic()
-    first = _FIRST_ANSWER.get(server.way, "")
-    environ = {**setting.environ, **({"MCP_TIMEOUT": first} if first else {}), **server.env}
+    bridge = {} if server.way == "container" else _FIRST_ANSWER
+    environ = {**setting.environ, **bridge, **server.env}
 
     def heard(outcome: Outcome) -> None:
         told(Answer(server, "waiting", time.monotonic() - began, outcome))
