@@ -163,6 +163,8 @@ def memory(running: Gateway) -> int:
 class App:
     """Says what it was sent."""
 
+    rules = object()
+
     def __init__(self) -> None:
         self.refusals: list[int] = []
 

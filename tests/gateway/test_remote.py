@@ -150,8 +150,8 @@ def test_the_end_of_a_session_is_told(
     until(lambda: server.ctl()["stats"]["deletes"] == 1)
 
 
-def test_a_server_that_is_not_there_says_so(
-    gateway: Callable[..., Gateway], monkeypatch: Any
+def test_a_url_that_is_none_says_so(
+    gateway: Callable[..., Gateway],
 ) -> None:
     running = gateway({"s1": {"url": "nonsense"}})
     answer = running.client("s1").greet()

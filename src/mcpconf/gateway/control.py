@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mcpconf.gateway.front import Connection, Refusal
+from mcpconf.gateway.app import Refusal
+from mcpconf.gateway.front import Connection
 from mcpconf.gateway.gateway import Gateway
 from mcpconf.gateway.http import Head
 from mcpconf.gateway.metrics import Page
@@ -43,6 +44,10 @@ class Control:
         self._reload = reload
         self._stop = stop
         self._since = int(time.time())
+
+    @property
+    def rules(self) -> object:
+        return _ALL
 
     def admit(self, peer: str, head: Head) -> bytes:  # noqa: ARG002  front.App
         asked = head.method + b" " + head.target

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from mcpconf.gateway.front import App, Connection
+from mcpconf.gateway.app import App
+from mcpconf.gateway.front import Connection
 
 BEAT = 15.0  # seconds between the comments that keep a stream alive
 _SCRATCH = 256 * 1024

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mcpconf.gateway import http
+from mcpconf.gateway.app import Refusal, Waiting
 from mcpconf.gateway.http import BadRequest, Dechunker, Head
 
 if TYPE_CHECKING:
@@ -25,41 +26,11 @@ _HIGH = 1024 * 1024
 _PIPELINED = 64 * 1024
 
 
-class Refusal(Exception):  # noqa: N818  theirs, not ours
-    """The request is answered without being served."""
-
-    def __init__(self, status: int, body: bytes = b"", fields: str = "") -> None:
-        super().__init__(status)
-        self.status = status
-        self.body = body
-        self.fields = fields
-
-
-class Waiting(Protocol):
-    """What waits behind a connection that is being served."""
-
-    def gone(self) -> None: ...
-    def stalled(self, *, stalled: bool) -> None: ...
-
-
-class App(Protocol):
-    """What serves the requests."""
-
-    def admit(self, peer: str, head: Head) -> Any:  # noqa: ANN401  the app's own ticket
-        """Return a ticket for :meth:`serve`, or raise :class:`Refusal`."""
-
-    def serve(self, connection: Connection, head: Head, ticket: Any, body: bytes) -> None:  # noqa: ANN401
-        """Answer now, or later with the connection's ``waiting`` set."""
-
-    def refused(self, peer: str, status: int, reason: str) -> None:
-        """A request was malformed or too slow."""
-
-
 class Connection(asyncio.BufferedProtocol):
     """One client's connection."""
 
-    __slots__ = ("_body", "_buffer", "_busy", "_closing", "_head", "_keep", "_scanned", "_ticket",
-                 "_transport", "door", "peer", "waiting")  # fmt: skip
+    __slots__ = ("_body", "_buffer", "_busy", "_closing", "_head", "_keep", "_known", "_scanned",
+                 "_ticket", "_transport", "door", "peer", "waiting")  # fmt: skip
 
     def __init__(self, door: Door) -> None:
         self.door = door
@@ -70,6 +41,7 @@ class Connection(asyncio.BufferedProtocol):
         self._scanned = 0
         self._head: Head | None = None
         self._ticket: Any = None
+        self._known: tuple[bytes, object, Head, Any] | None = None
         self._body: Dechunker | None = None
         self._busy = False
         self._keep = True
@@ -168,11 +140,19 @@ class Connection(asyncio.BufferedProtocol):
         del buffer[: end + 4]
         self._scanned = 0
         self.door.idle.pop(self, None)
-        head = http.parse_head(raw)
-        self._ticket = self.door.app.admit(self.peer, head)
-        self._head = head
-        self._expect(head)
+        self._head, self._ticket = self._admitted(raw)
+        self._expect(self._head)
         return True
+
+    def _admitted(self, raw: bytes) -> tuple[Head, Any]:
+        """Most clients send the same head again and again: it is read and decided on once."""
+        app, known = self.door.app, self._known
+        if known is not None and known[0] == raw and known[1] is app.rules:
+            return known[2], known[3]
+        head = http.parse_head(raw)
+        ticket = app.admit(self.peer, head)
+        self._known = raw, app.rules, head, ticket
+        return head, ticket
 
     def _expect(self, head: Head) -> None:
         expect = head.headers.get(b"expect")

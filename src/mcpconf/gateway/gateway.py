@@ -7,12 +7,14 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from mcpconf.contract import Route
 from mcpconf.gateway import headers, messages
+from mcpconf.gateway.app import Refusal
 from mcpconf.gateway.decisions import DecisionLog
-from mcpconf.gateway.front import Connection, Refusal
+from mcpconf.gateway.front import Connection
 from mcpconf.gateway.http import Head
 from mcpconf.gateway.messages import NotJsonRpc
 from mcpconf.gateway.routing import HEALTH, Decision, Project, decide
@@ -38,6 +40,10 @@ class Gateway:
         self.stopping = False
 
     # --- front.App ------------------------------------------------------------------------
+
+    @property
+    def rules(self) -> object:
+        return self.projects
 
     def admit(self, peer: str, head: Head) -> Decision:
         """Let a request in, or refuse it before its body is read."""
@@ -192,9 +198,11 @@ def _refusal(decision: Decision) -> tuple[bytes, str]:
 
 
 def _accepts(head: Head, *kinds: bytes) -> bool:
-    accept = head.headers.get(b"accept")
-    if not accept:
-        return True
+    return _fits(head.headers.get(b"accept", b"*/*") or b"*/*", kinds)
+
+
+@lru_cache(maxsize=64)
+def _fits(accept: bytes, kinds: tuple[bytes, ...]) -> bool:
     ranges = {part.partition(b";")[0].strip().lower() for part in accept.split(b",")}
     wide = {b"*/*"} | {kind.partition(b"/")[0] + b"/*" for kind in kinds}
     return not ranges.isdisjoint(wide.union(kinds))
