@@ -1532,7 +1532,7 @@ class Http(asyncio.Protocol):
         out = {
             "name": s.name,
             "pid": os.getpid(),
-            "faults": s.f,
+            "faults": {k: v for k, v in s.f.items() if k != "misbehave"},
             "stats": s.stats,
             "sessions": len(s.sessions),
             "get_streams": sum(x.get_stream is not None for x in s.sessions.values()),
