@@ -103,7 +103,8 @@ class Connection:
             self._parts.append(piece)
             return
         for event in self._events.feed(piece):
-            self.link.event(request, event)
+            if self.request is request:  # else it was discarded on the way
+                self.link.event(request, event)
 
     def end(self) -> None:
         self.link.ended(self)
@@ -132,16 +133,16 @@ class Farewell:
 
     def data(self, data: bytes) -> None:
         del data
-        self._over()
+        self.over()
 
     def closed(self) -> None:
-        self._over()
+        self.over()
 
     def failed(self, trouble: Trouble) -> None:
         del trouble
-        self._over()
+        self.over()
 
-    def _over(self) -> None:
+    def over(self) -> None:
         done, self._done = self._done, None
         if self._transport is not None:
             self._transport.close()

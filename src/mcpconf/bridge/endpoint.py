@@ -80,7 +80,9 @@ def _host_and_port(authority: str, default: int) -> tuple[str, int]:
 
 def same_origin_path(endpoint: Endpoint, location: str) -> str | None:
     """The path of a redirect that stays with the same server; None where it leaves it."""
-    if location.startswith("/") and not location.startswith("//"):
+    if location.startswith("//"):
+        location = f"{endpoint.scheme}:{location}"
+    elif location.startswith("/"):
         path = location.partition("#")[0]
         return path if path.isascii() and path.isprintable() and " " not in path else None
     if "://" not in location:

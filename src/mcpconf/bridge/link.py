@@ -9,8 +9,6 @@ idempotent unless its tool is annotated so.)
 
 from __future__ import annotations
 
-import json
-
 from mcpconf.bridge.connection import Farewell
 from mcpconf.bridge.heads import Heads
 from mcpconf.bridge.listening import Listening
@@ -24,12 +22,15 @@ from mcpconf.bridge.text import (
     NO_ANSWER,
     compact,
     error_line,
+    identity_in,
     is_id,
+    is_sound,
+    messages,
     one_line,
     parsed,
 )
 from mcpconf.bridge.tools import Tools
-from mcpconf.bridge.trouble import MAY_HAVE_RUN, Trouble, refusal, said_by_gateway
+from mcpconf.bridge.trouble import MAY_HAVE_RUN, Trouble, may_have_run, refusal, said_by_gateway
 from mcpconf.bridge.verdict import Exchange, judge
 
 TYPE_CHECKING = False
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from mcpconf.bridge.text import Message
 
 _OPENING_LIMIT = 20.0  # seconds for one attempt to initialize; then a fresh connection
+_FAREWELL_LIMIT = 5.0
 
 
 class Link:
@@ -101,8 +103,8 @@ class Link:
 
     def abandon(self, request: Request) -> None:
         """Nobody waits for the answer any more; a server that has the request is told."""
-        if request.answered or request.cancelled:
-            return
+        if request.answered or request.cancelled or request is self.session.opening:
+            return  # initialize cannot be cancelled (MCP 2025-11-25, Cancellation)
         request.cancelled = True
         known = request.sent and request.version is None and request.wants_answer
         self.forget(request)
@@ -145,7 +147,9 @@ class Link:
             finish()
             return
         goodbye = self.heads.farewell(self.owner.headers(Request(b"", {}, 0.0)))
-        self.reactor.connect(self.endpoint, Farewell(goodbye, finish))
+        farewell = Farewell(goodbye, finish)
+        self.reactor.after(_FAREWELL_LIMIT, farewell.over)
+        self.reactor.connect(self.endpoint, farewell)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -177,7 +181,9 @@ class Link:
 
     def submit(self, request: Request) -> None:
         """Send a request as soon as there is a connection."""
-        if not self.closed and not request.cancelled and self.listening.ready_for(request):
+        if request.cancelled:
+            self.forget(request)
+        elif not self.closed and self.listening.ready_for(request):
             self.pool.carry(request)
 
     def start(self, connection: Connection, request: Request) -> None:
@@ -225,6 +231,7 @@ class Link:
 
     def event(self, request: Request, event: Event) -> None:
         """One event of a stream."""
+        request.heard = True
         if event.id is not None:
             request.event_id = event.id
         if event.retry is not None:
@@ -240,18 +247,27 @@ class Link:
         if found is None or len(line) <= CHECKED:
             message = parsed(line)
             if not message:
-                return  # nothing that a client could read
+                self._batch(request, line)
+                return
             if "method" in message:
                 self.owner.deliver(line, None if request.stream else request)
                 return
             identity = message.get("id")
             if not ANSWERS & message.keys():
                 line = error_line(identity, NO_ANSWER, "the server's answer is empty")
+        elif is_sound(line):
+            identity = identity_in(found[1])
         else:
-            identity = json.loads(found[1])
+            return
         target = self.find(identity)
         if target is not None:
             self._answer(target, line)
+
+    def _batch(self, request: Request, line: bytes) -> None:
+        """Several messages in one event (2025-03-26), or nothing that a client could read."""
+        if line.lstrip().startswith(b"["):
+            for message in messages(line) or ():
+                self._message(request, compact(message))
 
     def ended(self, connection: Connection) -> None:
         """A response is complete."""
@@ -320,7 +336,9 @@ class Link:
         elif request.event_id is not None and request.version is None:
             request.attempts = 0 if not request.resuming else request.attempts
             request.resuming = True
-            request.deadline = max(request.deadline, self.reactor.now() + self.patience)
+            if request.heard:  # a stream that only ends is not taken up for ever
+                request.deadline = max(request.deadline, self.reactor.now() + self.patience)
+                request.heard = False
             self.retry(request, Trouble("protocol", why + MAY_HAVE_RUN, retry=True))
         elif self.may_repeat(request):
             self.retry(request, Trouble("protocol", why, retry=True))
@@ -330,16 +348,15 @@ class Link:
     # answers
 
     def _answer(self, request: Request, line: bytes) -> None:
+        if request.answered:
+            return  # on another stream
         trouble = said_by_gateway(line)
         if trouble is not None and (trouble.retry or request is self.session.opening):
             self._gateway_says(request, trouble)
             return
         request.answered = True
         self.trouble = self.trouble if trouble is not None else None
-        self._pending.pop(request.key, None)
-        _stop_timer(request)
-        if request.resuming:
-            self.detach(request)  # the answer may have come on another stream
+        self._over(request)
         if request.method == "tools/list":
             self.tools.learn(line)
         if request is self.session.opening:
@@ -348,6 +365,13 @@ class Link:
             self.session.opened(request, line)
         elif not request.own or request.tag is not None:
             self.owner.answered(request, line)
+
+    def _over(self, request: Request) -> None:
+        if self._pending.get(request.key) is request:
+            del self._pending[request.key]
+        _stop_timer(request)
+        if request.resuming:
+            self.detach(request)  # the answer may have come on another stream
 
     def _gateway_says(self, request: Request, trouble: Trouble) -> None:
         """Our gateway is there, and the server behind it is not."""
@@ -392,14 +416,17 @@ class Link:
         untouched, streaming = connection.reader.untouched, connection.streaming
         proof = connection.transport is not None and connection.transport.undelivered()
         request = self._without(connection)
-        if request is None or request.cancelled or request.answered:
+        if request is None:
+            return
+        if request.cancelled or request.answered:
+            self.forget(request)
             return
         _stop_timer(request)
         if request.stream:
             self.listening.over(request, 0, streamed=streaming and not untouched)
         elif streaming and not untouched:
             self._stream_over(request, "the connection was cut before the answer")
-        elif self.may_repeat(request) or (untouched and proof):
+        elif self.may_repeat(request) or request.resuming or (untouched and proof):
             self.retry(request, Trouble("unreachable", "it closes the connection", retry=True))
         else:
             text = "it closed the connection before the answer" + MAY_HAVE_RUN
@@ -443,6 +470,8 @@ class Link:
             return
         request.answered = True
         self.forget(request)
+        if request.resuming:
+            trouble = may_have_run(trouble)
         if request is self.session.opening:
             self.session.abort(trouble)
         self.session.greet(request)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from mcpconf.bridge.endpoint import same_origin_path
 from mcpconf.bridge.request import Request
-from mcpconf.bridge.trouble import MAY_HAVE_RUN, Trouble
+from mcpconf.bridge.trouble import Trouble, may_have_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcpconf.bridge.link import Link
 
 _SHORTEST, _LONGEST = 0.25, 15.0  # seconds until a stream that was cut is opened again
+_STEADY = 5.0  # seconds; a stream that lasted as long was no failure
+_ENDPOINT_LIMIT = 20.0  # seconds in which an old server says where to post
+_PASSING = frozenset((0, 408, 429, 500, 502, 503, 504))  # no answer for good
 
 
 class Listening:
@@ -25,6 +28,8 @@ class Listening:
         self.transport = transport
         self._stream: Request | None = None
         self._pause = 0.0
+        self._since = 0.0  # when it last began to flow in this session; 0: never
+        self._flowing = False
         self._line: list[Request] = []  # in the old transport: until there is an endpoint
         self._doubt: Trouble | None = None  # what spoke against the new transport
 
@@ -48,18 +53,21 @@ class Listening:
         self._link.submit(request)
         return True
 
-    def open(self) -> None:
-        """Open the stream, if there is none."""
+    def open(self, after: bytes | None = None) -> None:
+        """Open the stream, if there is none; ``after``: the last event of the one before."""
         if self._stream is not None or self._link.closed:
             return
         if not self.old and not (self._link.session.greeted and self._link.session.is_open):
             return
         self._stream = stream = Request(b"", {}, 0.0, own=True)
-        stream.stream = True
+        stream.stream, stream.event_id = True, after
+        if self.old:
+            self._link.reactor.after(_ENDPOINT_LIMIT, lambda: self._too_slow(stream))
         self._link.pool.carry(stream)
 
     def stop(self) -> None:
         stream, self._stream = self._stream, None
+        self._since = 0.0
         if stream is not None:
             stream.cancelled = True
             self._link.forget(stream)
@@ -73,7 +81,7 @@ class Listening:
 
     def begun(self) -> None:
         """The stream flows."""
-        self._pause = 0.0
+        self._since, self._flowing = self._link.reactor.now(), True
 
     def over(self, stream: Request, status: int, *, streamed: bool) -> None:
         """The stream ended (it was ``streamed``) or did not come to be; status 0: unreachable."""
@@ -82,24 +90,28 @@ class Listening:
         if self.old:
             self._stream = None
             self._old_over(status, streamed=streamed)
-        elif streamed or status in (0, 502, 503):
+        elif streamed or status in _PASSING:
             self._later(stream)
-        elif status == 404 and self._link.heads.session is not None:  # noqa: PLR2004
+        elif status == 404 and self._since:  # noqa: PLR2004  it did offer one before
             self._stream = None
+            self._since = 0.0
             self._link.session.close()
             self._link.session.reopen()
         # anything else: it offers no stream, and is not asked again in this session
 
     def _later(self, stream: Request) -> None:
         self._stream = None
-        self._pause = min(max(_SHORTEST, self._pause * 2), _LONGEST)
+        now = self._link.reactor.now()
+        steady = self._flowing and now - self._since >= _STEADY
+        self._flowing = False
+        self._pause = min(max(_SHORTEST, 0.0 if steady else self._pause * 2), _LONGEST)
         pause = self._pause if stream.pause is None else max(stream.pause, 0.05)
-        self._link.reactor.after(pause, lambda: self._again(stream))
+        session = self._link.heads.session
+        self._link.reactor.after(pause, lambda: self._again(stream, session))
 
-    def _again(self, before: Request) -> None:
-        self.open()
-        if self._stream is not None and self._stream.event_id is None:
-            self._stream.event_id = before.event_id
+    def _again(self, before: Request, session: str | None) -> None:
+        same = session == self._link.heads.session
+        self.open(before.event_id if same else None)
 
     # the old transport
 
@@ -124,13 +136,21 @@ class Listening:
         link = self._link
         link.heads.post_path = None
         link.heads.forget()
-        if streamed or status in (0, 502, 503):
-            self._cut(Trouble("unreachable", "its stream was cut", retry=True))
+        if streamed or status in _PASSING:
+            cut = Trouble("unreachable", "its stream was cut", retry=True)
+            away = None if streamed or status else link.trouble
+            self._cut(away or cut)
             return
         trouble = Trouble("http-status", f"it answers HTTP {status} instead of a stream")
         if self._doubt is not None:
             trouble, self._doubt, self.transport = self._doubt, None, "auto"
         self._fail_all(trouble)
+
+    def _too_slow(self, stream: Request) -> None:
+        if stream is self._stream and self._link.heads.post_path is None:
+            self._link.detach(stream)
+            self._link.away(Trouble("timeout", "its stream does not say where to post", retry=True))
+            self.over(stream, 0, streamed=False)
 
     def _fail_all(self, trouble: Trouble) -> None:
         line, self._line = self._line, []
@@ -148,7 +168,7 @@ class Listening:
             if link.may_repeat(request):
                 unsent.append(request)
             else:
-                link.fail(request, Trouble(trouble.code, trouble.text + MAY_HAVE_RUN))
+                link.fail(request, may_have_run(trouble))
         link.session.close()
         for request in unsent:
             link.detach(request)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mcpconf.bridge.text import Message
     from mcpconf.bridge.trouble import Trouble
 
+_FIRST_PATIENCE = 20.0  # seconds
 _SIDES = ("tools", "prompts", "resources")
 
 
@@ -27,7 +28,11 @@ class Lists:
     def sent(self, request: Request) -> None:
         """The client asks for a list."""
         question = Memory.question(request)
-        if question is None or request.answered or question not in self._bridge.memory:
+        if question is None or request.answered:
+            return
+        if question not in self._bridge.memory:
+            if self._bridge.start.away:  # the client has just begun: it is worth the wait
+                request.deadline = self._bridge.loop.now() + _FIRST_PATIENCE
             return
         gone = self._bridge.start.away or self._bridge.link.trouble is not None
         wait = 0.0 if gone else ANSWER_WITHIN

@@ -32,7 +32,7 @@ class Pool:
         if connection is not None:
             self._busy.add(connection)
             self._link.start(connection, request)
-        elif len(self._busy) >= _MOST_BUSY and not request.stream:
+        elif len(self._busy) >= _MOST_BUSY and not request.stream and not self._freed():
             self._line.append(request)
         else:
             connection = Connection(self._link, request)
@@ -40,12 +40,23 @@ class Pool:
             self._busy.add(connection)
             self._link.reactor.connect(self._link.endpoint, connection)
 
+    def _freed(self) -> bool:
+        """End a stream that goes on although its answer has come."""
+        for connection in self._busy:
+            if connection.request is not None and connection.request.answered:
+                self._busy.discard(connection)
+                connection.request = None
+                connection.close()
+                return True
+        return False
+
     def _fresh(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             transport = connection.transport
             young = self._link.reactor.now() - connection.idle_since < _STALE
-            if transport is not None and young and transport.alive():
+            usable = young and connection.reader.reusable
+            if transport is not None and usable and transport.alive():
                 return connection
             connection.close()
         return None

@@ -32,8 +32,8 @@ class Request:
     """
 
     __slots__ = (
-        "answered", "attempts", "cancelled", "connection", "deadline", "event_id", "hops", "id",
-        "line", "losses", "method", "own", "params", "pause", "resuming", "sent", "session",
+        "answered", "attempts", "cancelled", "connection", "deadline", "event_id", "heard", "hops",
+        "id", "line", "losses", "method", "own", "params", "pause", "resuming", "sent", "session",
         "stream", "tag", "timer", "version",
     )  # fmt: skip
 
@@ -42,7 +42,8 @@ class Request:
     ) -> None:
         self.line = line
         self.id: str | int | float | None = message.get("id")
-        self.method: str | None = message.get("method")
+        method = message.get("method")
+        self.method: str | None = method if isinstance(method, str) else None
         params = message.get("params")
         self.params: Message = params if isinstance(params, dict) else {}
         meta = self.params.get("_meta")
@@ -59,6 +60,7 @@ class Request:
         self.answered = False
         self.cancelled = False
         self.resuming = False
+        self.heard = False  # an event, since its stream was opened
         self.event_id: bytes | None = None
         self.pause: float | None = None
         self.connection: Connection | None = None

@@ -160,6 +160,8 @@ class ResponseReader:
 
     def _finish(self) -> None:
         self._state = _IDLE
+        if self._buffer:
+            self.reusable = False  # nobody asked for what follows
         self._sink.end()
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _GREETING_LIMIT = 2.0  # seconds until a server is taken to know that the client is ready
 _LOOK = 0.25
 _MOST_LOSSES = 8
+_MOST_GREETINGS = 3
 _UNSAID = "2025-03-26"  # the version of a server that names none (MCP 2025-06-18, Transports)
 
 
@@ -31,6 +32,7 @@ class Session:
         self.opening: Request | None = None
         self._greeting: Request | None = None
         self.greeted = False
+        self._unwelcome = 0  # greetings that lost their session at once
         self.answer = b""  # to the last initialize
         self._ready = False  # the client has said that it is
         self._anew = False  # it is not the client's first session
@@ -127,6 +129,7 @@ class Session:
 
     def _begin(self, request: Request) -> None:
         self.opening, self._greeting, self.greeted = request, None, False
+        self._link.listening.stop()
         heads = self._link.heads
         heads.session = heads.version = None
         heads.forget()
@@ -137,7 +140,6 @@ class Session:
         first, link = self._first, self._link
         if first is None or self.opening is not None or link.closed:
             return
-        link.listening.stop()
         replay = Request(
             first.line, parsed(first.line), link.reactor.now() + link.patience, own=True
         )
@@ -171,7 +173,7 @@ class Session:
         """The server knows that the client is ready, or takes too long to say so."""
         if request is not self._greeting:
             return
-        self._greeting, self.greeted = None, True
+        self._greeting, self.greeted, self._unwelcome = None, True, 0
         if self._anew:
             for line in (*self._subscribed.values(), *((self._level,) if self._level else ())):
                 self._replay(line)
@@ -196,6 +198,11 @@ class Session:
         if request.losses > _MOST_LOSSES:
             self._link.fail(request, Trouble("session-lost", "it loses every session at once"))
             return
+        if request is self._greeting:
+            self._unwelcome += 1
+            if self._unwelcome > _MOST_GREETINGS:
+                self.greet(request)  # it wants none
+                return
         if request.session == self._link.heads.session:  # else there is another already
             self.close()
         if request is self._greeting:

@@ -31,7 +31,10 @@ def one_line(text: bytes) -> bytes:
 
 def compact(value: object) -> bytes:
     """Serialise as short as JSON goes."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def plain(text: str, limit: int = 160) -> str:
@@ -47,6 +50,15 @@ def parsed(text: bytes) -> Message:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def identity_in(text: bytes) -> object:
+    """An id as it is written in JSON; None where it is not."""
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return None
+    return value
 
 
 def messages(text: bytes) -> list[Message] | None:

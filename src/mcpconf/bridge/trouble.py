@@ -53,6 +53,13 @@ _BEGINNING = 4096  # bytes in which a gateway has said that it is one
 MAY_HAVE_RUN = "; the call may have run, so it was not sent again"
 
 
+def may_have_run(trouble: Trouble) -> Trouble:
+    """The same trouble for a call that was delivered before it came."""
+    if trouble.text.endswith(MAY_HAVE_RUN):
+        return trouble
+    return Trouble(trouble.code, trouble.text + MAY_HAVE_RUN)
+
+
 def refusal(status: int) -> Trouble:
     """401 or 403 without anybody who could sign in."""
     if status == 401:  # noqa: PLR2004

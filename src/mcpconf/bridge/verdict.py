@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from mcpconf.bridge.endpoint import same_origin_path
-from mcpconf.bridge.text import ANSWER, compact, is_sound, messages, one_line, parsed, plain
+from mcpconf.bridge.text import (
+    ANSWER,
+    compact,
+    identity_in,
+    is_sound,
+    messages,
+    one_line,
+    parsed,
+    plain,
+)
 from mcpconf.bridge.trouble import MAY_HAVE_RUN, Trouble
 
 TYPE_CHECKING = False
@@ -103,7 +111,7 @@ def _success(request: Request, headers: Headers, text: bytes) -> Verdict:
 
 def same_id(text: bytes, request: Request) -> bool:
     """Whether an answer's id, as written, is that of the request: ``1`` is not ``"1"``."""
-    identity = json.loads(text)
+    identity = identity_in(text)
     return isinstance(identity, str) == isinstance(request.id, str) and identity == request.id
 
 
