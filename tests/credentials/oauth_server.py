@@ -90,10 +90,31 @@ class OAuthServer:
         about = f'resource_metadata="{self.url}/.well-known/oauth-protected-resource/mcp"'
         if token not in self.valid:
             if not self.needs_login:
-                return 200, {}, {"jsonrpc": "2.0", "id": 0, "result": {}}
+                return self.speak(asked)
             scope = f'scope="{self.wants_scope}", ' if self.wants_scope else ""
             return 401, {"WWW-Authenticate": f"Bearer {scope}{about}"}, {"error": "invalid_token"}
-        return 200, {"Mcp-Session-Id": "s1"}, {"jsonrpc": "2.0", "id": 0, "result": {}}
+        return self.speak(asked)
+
+    def speak(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
+        """Be an MCP server of one tool, for those who may."""
+        if asked.method != "POST":
+            return 405 if asked.method == "GET" else 204, {}, None
+        message = json.loads(asked.form["body"])
+        if "id" not in message:
+            return 202, {}, None
+        results: dict[str, Any] = {
+            "initialize": {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "jira", "version": "1"},
+            },
+            "tools/list": {"tools": [{"name": "search", "inputSchema": {"type": "object"}}]},
+        }
+        result = results.get(message["method"])
+        answer = (
+            {"error": {"code": -32601, "message": "no"}} if result is None else {"result": result}
+        )
+        return 200, {"Mcp-Session-Id": "s1"}, {"jsonrpc": "2.0", "id": message["id"], **answer}
 
     def resource_metadata(self) -> tuple[int, dict[str, str], Any]:
         if not self.offers_login:
