@@ -275,3 +275,31 @@ def test_a_plugin_knows_where_it_is(tmp_path) -> None:
     assert (resolved.command, resolved.args) == (f"{root}/run", ("/shop",))
     ordinary = credentials(tmp_path).resolve(route._replace(name="ctx"), "/shop")
     assert ordinary.command == "${CLAUDE_PLUGIN_ROOT}/run"
+
+
+def test_the_users_settings_reach_a_process_and_beat_the_shell(tmp_path, written) -> None:
+    entry = {"command": "${BIN}", "env": {"OWN": "${TOKEN}"}}
+    _, route = written(entry, kind="stdio", transport="stdio")
+    file = tmp_path / ".claude.json"
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps({**whole, "env": {"BIN": "global", "A": 1, "B": "global"}}))
+    (tmp_path / ".claude").mkdir()
+    settings = tmp_path / ".claude" / "settings.json"
+    settings.write_text('{"env": {"TOKEN": "t", "B": "settings"}}')
+    known = credentials(tmp_path, HOME=str(tmp_path), BIN="shell", TOKEN="shell", PATH="/bin")
+    resolved = known.resolve(route)
+    assert resolved.command == "global"
+    assert resolved.env["OWN"] == "t"
+    assert (resolved.env["A"], resolved.env["B"], resolved.env["PATH"]) == ("1", "settings", "/bin")
+    settings.write_text('{"env": {"TOKEN": "rotated"}}')
+    assert known.resolve(route).env["OWN"] == "rotated"
+    settings.chmod(0o666)
+    assert "chmod go-w" in code_of(known, route)[1]
+    settings.unlink()
+    assert known.resolve(route).env["OWN"] == "shell"
+
+
+def test_the_users_wish_for_a_small_environment(tmp_path, written) -> None:
+    _, route = written({"command": "x"}, kind="stdio", transport="stdio")
+    environ = {"PATH": "/bin", "ANTHROPIC_API_KEY": SECRET, "CLAUDE_CODE_MCP_ALLOWLIST_ENV": "1"}
+    assert credentials(tmp_path, **environ).resolve(route).env == {"PATH": "/bin"}

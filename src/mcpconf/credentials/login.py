@@ -25,7 +25,7 @@ from mcpconf.contract import Route
 from mcpconf.credentials import Credentials, Logins
 from mcpconf.credentials.address import Address, address
 from mcpconf.credentials.attempt import Attempt, Home, Options
-from mcpconf.credentials.login_state import LoginState, state_of
+from mcpconf.credentials.login_state import LoginState, no_sdk, state_of
 from mcpconf.credentials.missing import Missing
 from mcpconf.credentials.person import Person
 from mcpconf.credentials.store import KEYRING
@@ -54,8 +54,10 @@ class Outcome(NamedTuple):
 
 def login(attempt: Attempt) -> Outcome:
     """Log in to the server of a route.  Takes a second to load what it needs, and minutes."""
-    from mcpconf.credentials.flow import sign_in  # noqa: PLC0415  the SDK: a second
-
+    try:
+        from mcpconf.credentials.flow import sign_in  # noqa: PLC0415  the SDK: a second
+    except ImportError as error:
+        return Outcome("no-sdk", no_sdk(error))
     home = attempt.home
     try:
         kept = asyncio.run(sign_in(Credentials(home.state, home.environ), attempt))
@@ -112,9 +114,9 @@ def _state(logins: Logins, route: Route, project: str) -> LoginState:
 
 def _revoked(vault: Vault, where: Address) -> tuple[str, ...]:
     """Revoke the tokens; what did not work is a note, because the login goes all the same."""
-    from mcpconf.credentials.flow import revoke  # noqa: PLC0415  the SDK: a second
-
     try:
+        from mcpconf.credentials.flow import revoke  # noqa: PLC0415  the SDK: a second
+
         login = vault.read(where.id)
         heard = login is None or asyncio.run(revoke(login))
     except Missing as missing:

@@ -64,3 +64,9 @@ def step_up(route: Route, asked: Challenge) -> Missing:
     more = f" (`{asked.scope}`)" if asked.scope else ""
     text = f"the login does not allow this, the server asks for more{more}"
     return Missing("step-up", f"{text}; run `{command_for(route)}`")
+
+
+def no_sdk(error: ImportError) -> str:
+    """What to tell where the SDK is not: it holds compiled modules, which one file cannot carry."""
+    name = error.name or "mcp"
+    return f"logins need the Python package `{name}`; install mcpconf with pip, pipx or uv"

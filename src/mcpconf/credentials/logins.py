@@ -55,6 +55,7 @@ class Logins:
         self._ask = ask
         self._store = Store(credentials.state)
         self._held: dict[str, _Held] = {}
+        self._fetching: dict[str, asyncio.Task[Login]] = {}
         self._renewing: dict[str, asyncio.Task[Login]] = {}
         self._renewed_at: dict[str, float] = {}
         self._failed: dict[str, tuple[float, Missing]] = {}
@@ -187,12 +188,21 @@ class Logins:
             return held.login
         login = self._read(where, route)
         if login.where == KEYRING and login.secrets is None:
-            answer = await self._ask(self._question("token", where), self._environ)
-            login = login._replace(secrets={"tokens": {"access_token": answer.get("token")}})
+            fetched = self._fetching.get(where.id)
+            if fetched is None:
+                fetched = asyncio.create_task(self._fetch(where, login))
+                self._fetching[where.id] = fetched
+                fetched.add_done_callback(lambda _: self._fetching.pop(where.id, None))
+            login = await asyncio.shield(fetched)
         if not login.access_token:
             raise needed(route)
         self._held[where.id] = _Held(stamp, login)
         return login
+
+    async def _fetch(self, where: Address, login: Login) -> Login:
+        """Have the worker take the token out of the keyring."""
+        answer = await self._ask(self._question("token", where), self._environ)
+        return login._replace(secrets={"tokens": {"access_token": answer.get("token")}})
 
     def _read(self, where: Address, route: Route) -> Login:
         login = self._store.read(where.id)

@@ -23,6 +23,7 @@ _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 _BLANK = " \t\r\n"
 _LATIN_1 = 0xFF
 _OURS = ("MCPCONF_GATEWAY_TOKEN",)  # no server's business
+_ALLOWED = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER")  # what the MCP SDKs pass on
 
 
 class _Known(NamedTuple):
@@ -45,11 +46,13 @@ class Routes:
     def resolve(self, route: Route, project: str) -> Resolved:
         """Return what the route comes to now; ``project`` is its project's directory."""
         key = (project, route.server)
+        if route.url is None and route.url_ref is None:
+            return self._process(route, project)
         known = self._known.get(key)
         stamps = self._stamps(route)
         if known and known.stamps == stamps and known.route == route:
             return known.resolved
-        resolved = self._resolve(route, project)
+        resolved = self._remote(route, project)
         self._known[key] = _Known(route, stamps, resolved)
         return resolved
 
@@ -86,20 +89,48 @@ class Routes:
         return value.removeprefix(ref.after)
 
     def environment(self, project: str) -> dict[str, str]:
-        """Return what a process of the server inherits (fact 13)."""
-        inherited = {k: v for k, v in self._environ.items() if k not in _OURS}
-        return inherited | ({"CLAUDE_PROJECT_DIR": project} if project else {})
+        """Return what a process of a server inherits (facts 13, 42).
 
-    def _resolve(self, route: Route, project: str) -> Resolved:
-        entry = self.entry(route)
-        if route.url is None and route.url_ref is None:
-            return self._process(route, entry, project)
+        The settings of a project take no part: they came with a clone, and this is the host.
+        """
+        whole = self._environ.get("CLAUDE_CODE_MCP_ALLOWLIST_ENV") != "1"
+        inherited = {
+            name: value
+            for name, value in self._environ.items()
+            if name not in _OURS and (whole or name in _ALLOWED)
+        }
+        own = {"CLAUDE_PROJECT_DIR": project} if project else {}
+        return inherited | self._user_variables() | own
+
+    def _user_variables(self) -> dict[str, str]:
+        """``env`` of ~/.claude.json and of the user's settings, which beat the shell (fact 42)."""
+        home = self._environ.get("HOME", "")
+        config = self._environ.get("CLAUDE_CONFIG_DIR", "")
+        found: dict[str, str] = {}
+        files = (
+            os.path.join(config or home, ".claude.json"),
+            os.path.join(config or os.path.join(home, ".claude"), "settings.json"),
+        )
+        for file in files if home or config else ():
+            try:
+                value = self._documents.private(file, "/env")
+            except Missing as missing:
+                if missing.code != "stale-route":
+                    raise
+                continue  # there is none, or it is one that the client drops as well
+            if isinstance(value, dict):
+                found |= {name: _javascript_text(v) for name, v in value.items()}
+        return found
+
+    def _remote(self, route: Route, project: str) -> Resolved:
+        self.entry(route)
         url = self.text(route, route.url_ref, project) if route.url_ref else route.url or ""
         texts = {name: self.text(route, ref, project) for name, ref in route.headers.items()}
         headers = tuple((name, _header(name, text)) for name, text in texts.items())
         return Resolved(url=url.strip(), headers=headers)
 
-    def _process(self, route: Route, entry: Mapping[str, Json], project: str) -> Resolved:
+    def _process(self, route: Route, project: str) -> Resolved:
+        entry = self.entry(route)
         variables = self._variables(route.entry, route, project)
         unset: list[str] = []
 
@@ -145,7 +176,9 @@ class Routes:
         named = {name: place for name, place in ref.variables.items() if place}
         values = {name: self._variable(name, *place) for name, place in named.items()}
         own = _of_plugin(route, project)
-        return Variables((own, None), (self._environ, None), (values, None))
+        users = self._user_variables() if ref == route.entry else {}  # else the ref names them
+        layers = (own, self._environ, users, values)
+        return Variables(*((layer, None) for layer in layers))
 
     def _variable(self, name: str, file: str, pointer: str) -> str:
         try:

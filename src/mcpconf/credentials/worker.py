@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mcpconf.credentials import ring
+from mcpconf.credentials.login_state import no_sdk
 from mcpconf.credentials.missing import Missing
 from mcpconf.credentials.store import KEYRING, Login
 from mcpconf.credentials.vault import Vault
@@ -37,8 +38,10 @@ def refresh(question: Question) -> dict[str, Json]:
         login = _login(vault, login_id)
         if sha256_hex(login.access_token) != question["stale"]:
             return _answer(login)
-        from mcpconf.credentials import renewal  # noqa: PLC0415  the SDK: only if it is needed
-
+        try:
+            from mcpconf.credentials import renewal  # noqa: PLC0415  the SDK: only if it is needed
+        except ImportError as error:
+            raise Missing("unreachable", no_sdk(error)) from None
         try:
             fresh = renewal.renew(login)
         except Missing as missing:
