@@ -125,6 +125,7 @@ TOOLS = {  # name -> (description, inputSchema)
         "append a line to a file, then answer, exit or hang",
         _props(path="string", then="string"),
     ),
+    "once": ("answer the token; an error where it comes a second time", _props(token="string")),
     "noise": ("mb of text on stderr", _props(mb="integer")),
     "flood": ("stdio: write to stdout for ever and never end the line", OBJ),
     "bignum": ("numbers that must survive unchanged", OBJ),
@@ -752,6 +753,14 @@ class Server:
         if a.get("then") == "hang":
             await asyncio.sleep(3600)
         return text("appended")
+
+    async def t_once(self, ctx, a):
+        seen = self.__dict__.setdefault("seen", set())
+        if a["token"] in seen:
+            self.stats["twice"] = self.stats.get("twice", 0) + 1
+            return text("TWICE " + a["token"], isError=True)
+        seen.add(a["token"])
+        return text(a["token"])
 
     async def t_noise(self, ctx, a):
         for _ in range(a.get("mb", 1) * 16):

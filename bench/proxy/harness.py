@@ -233,6 +233,8 @@ async def gateway_peer(name, spec, n, kind, bes, quick):
     gw = Gateway(name, spec, servers)
     try:
         await asyncio.get_running_loop().run_in_executor(None, gw.start)
+        await asyncio.get_running_loop().run_in_executor(None, gw.listening)
+        out["listening_ms"] = (time.perf_counter() - gw.t0) * 1e3
         c, t = await gw.ready(names[0], 90)
         out["first_ms"] = t * 1e3
         rest = await asyncio.gather(*(gw.ready(x, 90) for x in names[1:]))

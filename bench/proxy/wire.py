@@ -48,6 +48,7 @@ class Base:
         self.caps = CAPS
         self.answer = default_answer
         self.waiters, self.tasks = [], set()
+        self.unexpected = []  # answers to nothing, or second answers
         self.keep = None  # a list: collects the bytes of every message that arrives
 
     def next_id(self):
@@ -68,6 +69,8 @@ class Base:
                     w[1].set_result(m)
             return
         fut = self.pending.pop(m.get("id"), None)
+        if fut is None:
+            self.unexpected.append(m)
         if fut is not None and not fut.done():
             fut.set_result(m)
 
@@ -195,7 +198,7 @@ class StdioClient(Base):
         super().__init__()
         self.stderr = bytearray()
         self.exited = asyncio.get_running_loop().create_future()
-        self.closed = False
+        self.closed = self.killed = False
 
     @classmethod
     async def spawn(cls, cmd, env=None, cwd=None):
