@@ -112,6 +112,8 @@ class Loop:
                 answer.append(socket.getaddrinfo(endpoint.host, endpoint.port, 0, kind))
             except OSError as error:
                 answer.append(error)
+            except UnicodeError:
+                answer.append(OSError(0, "it is no name of a host"))
             there.close()
 
         def told(mask: int) -> None:

@@ -78,9 +78,14 @@ class Race:
                 self._lose(unreachable(self._endpoint, self._error))
             return
         family, address = self._left.pop(0)
-        sock = open_socket(family)
+        try:
+            sock = open_socket(family)
+        except OSError as fault:  # a kernel without IPv6, too many open files
+            self._error = self._error or fault.errno or 0
+            self._next()
+            return
         self._trying[sock] = address
-        error = sock.connect_ex(address)
+        error = _connected(sock, address)
         if error not in _CONNECTING:
             self._drop(sock, error)
         elif error == 0:
@@ -90,6 +95,8 @@ class Race:
             self._timer = self._loop.after(_NEXT_ADDRESS, self._next)
 
     def _ready(self, sock: socket.socket) -> None:
+        if sock not in self._trying:
+            return  # another address won in the same turn
         self._loop.watch(sock.fileno(), 0, ignore)
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
@@ -125,6 +132,15 @@ class Race:
             self._loop.watch(sock.fileno(), 0, ignore)
             sock.close()
         self._trying.clear()
+
+
+def _connected(sock: socket.socket, address: Any) -> int:  # noqa: ANN401  by its family
+    try:
+        error = sock.connect_ex(address)
+    except OSError as fault:  # the path of a Unix socket is too long
+        return fault.errno or errno.ENAMETOOLONG
+    full = sock.family == socket.AF_UNIX and error == errno.EAGAIN
+    return errno.ECONNREFUSED if full else error  # a Unix socket never connects later
 
 
 def open_socket(family: int) -> socket.socket:

@@ -39,11 +39,14 @@ class SocketTransport:
         self._stream = stream
         self._endpoint = endpoint
         self._fd = sock.fileno()
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self._tls = endpoint.scheme == "https"
-        self._written = 0
+        self._written = 0  # bytes that were asked for
+        self._given = 0  # and those that the kernel took
+        self._begun = 0  # where the last request begins
         self._marked = 0
         self._reset = False
+        self._ended = False  # by the other side, in order
         self._open = True
 
     def begin(self) -> None:
@@ -97,10 +100,8 @@ class SocketTransport:
         self._stream.failed(Trouble("tls", text, retry=reset, delivered=False))
 
     def mark(self) -> None:
-        if self._tls:
-            self._marked = self._acked()
-        else:
-            self._marked = self._written
+        self._begun = self._written
+        self._marked = self._acked() if self._tls else self._written
 
     def alive(self) -> bool:
         """Look whether the other side has closed it, before anything is written."""
@@ -124,13 +125,17 @@ class SocketTransport:
     def undelivered(self) -> bool:
         """Whether the kernel of the other side has confirmed nothing since the mark.
 
-        TCP: no byte of it was acknowledged (RFC 4898 tcpEStatsAppHCThruOctetsAcked).  Unix socket:
-        it was closed with what we wrote unread.
+        TCP: it ended the connection in order (FIN) and acknowledged no byte of it (RFC 4898
+        tcpEStatsAppHCThruOctetsAcked).  A reset proves nothing: what was read is acknowledged up to
+        200 ms later, and a reset comes without.  Nor does silence: only the acknowledgements may be
+        lost.  Unix socket: it was closed with what we wrote unread.
         """
-        if self._written == 0:
+        if self._given <= self._begun:
             return True
         if self._sock.family == socket.AF_UNIX:
             return self._reset
+        if not self._ended:
+            return False
         acked = self._acked()
         return acked >= 0 and acked <= self._marked
 
@@ -153,11 +158,11 @@ class SocketTransport:
             self._out.append(data)
             return
         rest = self._send(data)
-        if rest:
+        if rest is not None:
             self._out.append(rest)
             self._loop.watch(self._fd, selectors.EVENT_READ | selectors.EVENT_WRITE, self._ready)
 
-    def _send(self, data: bytes) -> bytes:
+    def _send(self, data: bytes | memoryview) -> bytes | memoryview | None:
         """Send what fits; returns the rest.  An error shows when the socket is read."""
         try:
             sent = self._sock.send(data)
@@ -167,8 +172,9 @@ class SocketTransport:
             if self._tls and error.__class__.__name__.startswith("SSLWant"):
                 return data
             self._reset = error.errno in (errno.EPIPE, errno.ECONNRESET)
-            return b""
-        return data[sent:] if sent < len(data) else b""
+            return None
+        self._given += sent
+        return memoryview(data)[sent:] if sent < len(data) else None
 
     def _ready(self, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
@@ -179,7 +185,7 @@ class SocketTransport:
     def _flush(self) -> None:
         while self._out:
             rest = self._send(self._out[0])
-            if rest:
+            if rest is not None:
                 self._out[0] = rest
                 return
             del self._out[0]
@@ -195,15 +201,21 @@ class SocketTransport:
             if self._tls and error.__class__.__name__.startswith("SSLWant"):
                 return
             self._reset = self._reset or error.errno == errno.ECONNRESET
-            data = b""
+            self._over()
+            return
         if not data:
-            self._loop.watch(self._fd, 0, ignore)
-            self._stream.closed()
-            self.close()
+            self._ended = True
+            self._over()
             return
         self._stream.data(data)
         if self._tls and self._open and self._sock.pending():
             self._read()
+
+    def _over(self) -> None:
+        if self._open:
+            self._loop.watch(self._fd, 0, ignore)
+            self._stream.closed()
+            self.close()
 
     def close(self) -> None:
         if self._open:
@@ -219,5 +231,12 @@ def tls_context() -> SSLContext:
     context = ssl.create_default_context()
     extra = os.environ.get("NODE_EXTRA_CA_CERTS")
     if extra:
-        context.load_verify_locations(extra)
+        _trust(context, extra)
     return context
+
+
+def _trust(context: SSLContext, path: str) -> None:
+    try:
+        context.load_verify_locations(path)
+    except OSError:  # Node goes on without it as well
+        return
