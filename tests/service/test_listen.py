@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from pathlib import Path
@@ -70,6 +71,12 @@ def test_a_project_has_no_say(house: Any) -> None:
 def test_a_broken_policy_starts_nothing(house: Any) -> None:
     with pytest.raises(Failure, match="not TOML"):
         wanted(house(), "gateway = [\n")
+
+
+def test_what_the_page_shows_is_read(house: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs/gateway.md").read_text("utf-8")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(wanted(house(), block).listen) == 2
 
 
 def test_the_short_form_is_loopback() -> None:

@@ -31,7 +31,7 @@ def _what(answer: Answer) -> str:
     if answer.state == "ready":
         tools = answer.outcome.tools
         return f"ready, {tools} tool{'' if tools == 1 else 's'}, {answer.seconds:.1f} s"
-    return answer.outcome.message
+    return answer.outcome.message.removeprefix(f"{answer.asked.name}: ")  # the gateway names it
 
 
 def answers(found: Sequence[Answer]) -> None:
