@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         def lost(self, connection: Connection, /) -> None: ...
 
 
+_MOST_PARTS = 1024
+
+
 class Connection:
     """One HTTP connection of a link.  It carries one request at a time."""
 
@@ -46,7 +49,7 @@ class Connection:
         self.headers: Headers = {}
         self.streaming = False
         self.size = 0
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self._events = EventReader()
 
     def start(self, request: Request, data: bytes) -> None:
@@ -101,10 +104,19 @@ class Connection:
             if self.size > LONGEST:
                 raise Malformed("too-big", f"its answer is longer than {LONGEST >> 20} MiB")
             self._parts.append(piece)
+            if len(self._parts) > _MOST_PARTS:
+                self._gather()
             return
         for event in self._events.feed(piece):
             if self.request is request:  # else it was discarded on the way
                 self.link.event(request, event)
+
+    def _gather(self) -> None:
+        """Many small pieces would take many times their size."""
+        whole, *rest = self._parts
+        whole = whole if isinstance(whole, bytearray) else bytearray(whole)
+        whole += b"".join(rest)
+        self._parts = [whole]
 
     def end(self) -> None:
         self.link.ended(self)
@@ -116,7 +128,8 @@ class Connection:
     def take_text(self) -> bytes:
         """The body, where it is no stream; it is not kept here any longer."""
         parts, self._parts = self._parts, []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        whole = parts[0] if len(parts) == 1 else b""
+        return whole if whole and isinstance(whole, bytes) else b"".join(parts)
 
 
 class Farewell:

@@ -233,7 +233,7 @@ class Link:
         """One event of a stream."""
         request.heard = True
         if event.id is not None:
-            request.event_id = event.id
+            request.event_id = event.id or None
         if event.retry is not None:
             request.pause = event.retry
         if event.kind == b"endpoint":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mcpconf.bridge.endpoint import Endpoint
     from mcpconf.bridge.reactor import Stream
+    from mcpconf.bridge.sockets import SocketTransport
 
 
 class Delayed:
@@ -35,7 +36,12 @@ class Delayed:
 
 
 class Loop:
-    """Sockets and timers of a process that does nothing else."""
+    """Sockets and timers of a process that does nothing else.
+
+    ``full``: nobody takes what servers say, so nothing is read from them until ``go_on``.
+    """
+
+    full = False
 
     def __init__(self) -> None:
         self.running = True
@@ -43,6 +49,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._timers: list[Delayed] = []
         self._kept: list[object] = []
+        self._held: list[SocketTransport] = []
         self._lucky: dict[tuple[str, int], Any] = {}  # the address that worked last
 
     now = staticmethod(time.monotonic)
@@ -76,6 +83,17 @@ class Loop:
     def keep(self, thing: object) -> None:
         """Keep something open for as long as the loop lives."""
         self._kept.append(thing)
+
+    def hold(self, transport: SocketTransport) -> None:
+        """Read from it again when there is room."""
+        self._held.append(transport)
+
+    def go_on(self) -> None:
+        """There is room again."""
+        self.full = False
+        held, self._held = self._held, []
+        for transport in held:
+            transport.listen()
 
     def turn(self, limit: float | None) -> None:
         """Wait once, and do what is due."""

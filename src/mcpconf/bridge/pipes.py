@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STDIN, _STDOUT = 0, 1
 _AT_ONCE = 262144  # bytes
+_MOST_WAITING = 32 * 1024 * 1024  # bytes for a client that does not read; then servers wait as well
 _NO_JSON = b"\0"  # what is left of a line that is too long: refused when it ends
 
 
@@ -29,21 +30,40 @@ class Pipes:
         self._over = over
         self._parts: list[bytes] = []
         self._held = 0
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
+        self._waiting = 0  # bytes of it
+        self._ended = False
 
     def open(self) -> None:
-        self._loop.watch(_STDIN, selectors.EVENT_READ, self._read)
+        try:
+            self._loop.watch(_STDIN, selectors.EVENT_READ, self._read)
+        except PermissionError:  # a file, which is always ready
+            self._loop.after(0, self._read_file)
         mode = os.fstat(_STDOUT).st_mode
         if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):  # a terminal is shared with others
             os.set_blocking(_STDOUT, False)
 
+    def _read_file(self) -> None:
+        self._read(0)
+        if not self._ended:
+            self._loop.after(0, self._read_file)
+
     def _read(self, mask: int) -> None:
         del mask
-        data = os.read(_STDIN, _AT_ONCE)
-        if not data:
-            self._loop.watch(_STDIN, 0, ignore)
-            self._over()
+        try:
+            data = os.read(_STDIN, _AT_ONCE)
+        except (BlockingIOError, InterruptedError):
             return
+        except OSError:  # its terminal is gone
+            data = b""
+        if data:
+            self._take(data)
+            return
+        self._ended = True
+        self._loop.watch(_STDIN, 0, ignore)
+        self._over()
+
+    def _take(self, data: bytes) -> None:
         if b"\n" not in data:
             self._hold(data)
             return
@@ -65,23 +85,36 @@ class Pipes:
         """Write a line; what does not fit now goes out when the client reads."""
         waiting = bool(self._out)
         self._out += (line, b"\n")
+        self._waiting += len(line) + 1
         if not waiting:
             self._flush()
+        elif self._waiting > _MOST_WAITING:
+            self._loop.full = True
 
     def _flush(self, mask: int = 0) -> None:
         out = self._out
         try:
             while out:
-                sent = os.writev(_STDOUT, out[:64])
-                while out and sent >= len(out[0]):
-                    sent -= len(out.pop(0))
-                if sent:
-                    out[0] = out[0][sent:]
+                self._sent(os.writev(_STDOUT, out[:64]))
         except (BlockingIOError, InterruptedError):
             self._loop.watch(_STDOUT, selectors.EVENT_WRITE, self._flush)
             return
         except OSError:  # nobody reads any more
             out.clear()
+            self._waiting = 0
             self._over()
         if mask:
             self._loop.watch(_STDOUT, 0, ignore)
+        if self._loop.full:
+            self._loop.go_on()
+
+    def _sent(self, count: int) -> None:
+        out = self._out
+        self._waiting -= count
+        done = 0
+        while done < len(out) and count >= len(out[done]):
+            count -= len(out[done])
+            done += 1
+        del out[:done]
+        if count:
+            out[0] = memoryview(out[0])[count:]

@@ -192,7 +192,17 @@ class SocketTransport:
         if self._open:
             self._loop.watch(self._fd, selectors.EVENT_READ, self._ready)
 
+    def listen(self) -> None:
+        """Call back when there is something to read, and when what waits can be sent."""
+        if self._open:
+            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
+            self._loop.watch(self._fd, mask, self._ready)
+
     def _read(self) -> None:
+        if self._loop.full:
+            self._loop.watch(self._fd, selectors.EVENT_WRITE if self._out else 0, self._ready)
+            self._loop.hold(self)
+            return
         try:
             data = self._sock.recv(262144)
         except (BlockingIOError, InterruptedError):
