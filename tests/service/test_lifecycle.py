@@ -90,6 +90,19 @@ def test_a_killed_one_leaves_files_that_stand_in_nobodys_way(ask: Any, gateway: 
     assert only.running(gateway) not in (None, pid)
 
 
+def test_one_that_hangs_is_ended_all_the_same(
+    ask: Any, gateway: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask("gateway", "start")
+    pid = only.running(gateway)
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr("mcpconf.service.process.PATIENCE", 1.5)
+    assert ask("gateway", "stop").code == 0
+    assert only.running(gateway) is None
+    assert ask("gateway", "start").code == 0
+
+
 def test_one_of_another_version_is_exchanged(ask: Any, gateway: Path) -> None:
     ask("gateway", "start")
     pid = only.running(gateway)

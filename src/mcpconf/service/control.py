@@ -73,7 +73,7 @@ def poke(gateway: Path) -> bool:
     It looks by itself within a second, so it does not matter if it has no time for this.
     """
     try:
-        ask(gateway, "POST", "/reload")
+        ask(gateway, "POST", "/reload", timeout=1.0)
     except NoAnswer:
         return False
     except Failure:

@@ -68,20 +68,33 @@ def stop(gateway: Path) -> bool:
     pid = only.running(gateway)
     if pid is None:
         return False
-    with suppress(NoAnswer, Failure):
-        ask(gateway, "POST", "/stop")
-    for end in (None, signal.SIGTERM, signal.SIGKILL):
-        pid = only.running(gateway)
-        if end is not None and pid:
-            with suppress(ProcessLookupError):
-                os.kill(pid, end)
-        if _await(lambda: only.running(gateway) is None, PATIENCE / 3):
+    for end in (_ask_to_stop, _signal(signal.SIGTERM), _signal(signal.SIGKILL)):
+        if end(gateway) and _await(lambda: only.running(gateway) is None, PATIENCE / 3):
             return True
     raise Failure(
         f"the gateway does not end: process {pid or 'unknown'}",
         note=f"it still holds {gateway / only.LOCK}",
         help=f"kill -9 {pid}" if pid else f"see who holds it: lsof {gateway / only.LOCK}",
     )
+
+
+def _ask_to_stop(gateway: Path) -> bool:
+    try:
+        ask(gateway, "POST", "/stop", timeout=PATIENCE / 5)
+    except (NoAnswer, Failure):
+        return False
+    return True
+
+
+def _signal(number: int) -> Callable[[Path], bool]:
+    def send(gateway: Path) -> bool:
+        pid = only.running(gateway)  # as it is now: it may have been exchanged
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return True
+
+    return send
 
 
 def _status(gateway: Path) -> Any:  # noqa: ANN401  a JSON document
