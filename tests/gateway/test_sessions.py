@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from mcpconf.gateway.http import Head
+from mcpconf.gateway.session import DESERTED, Session
+from mcpconf.gateway.stream import Archive
+
 from . import rig
 from .rig import Client, Gateway, until
 
@@ -294,3 +298,61 @@ def test_sessions_are_counted(gateway: Callable[..., Gateway]) -> None:
     greeted[0].session = answers[0].headers["mcp-session-id"]
     assert greeted[0].call_http("DELETE").status == 200
     assert "mcp-session-id" in running.client().greet().headers
+
+
+class Clock:
+    """A loop's clock, and nothing else of it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class Quiet:
+    """A server that says nothing, as a service and as an upstream."""
+
+    def __init__(self) -> None:
+        self.loop = Clock()
+        self.archive = Archive()
+        self.closed = 0
+        self.pause = self.resume = lambda: None
+
+    def upstream(self, _: object) -> Quiet:
+        return self
+
+    def forget(self, _: object) -> None: ...
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Line:
+    """A connection that swallows everything."""
+
+    waiting = None
+
+    def open_stream(self, _: str) -> None: ...
+    def end_stream(self) -> None: ...
+
+
+def test_a_client_that_died_is_noticed_by_its_stream() -> None:
+    service = Quiet()
+    session = Session(service)
+    head = Head(b"GET", b"/", {}, 0, keep_alive=True)
+    service.loop.now += 5000
+    assert not session.deserted(service.loop.now), "without a stream nobody can tell"
+    line = Line()
+    session.listen(line, head)
+    service.loop.now += 5000
+    assert not session.deserted(service.loop.now)
+    line.waiting.gone()
+    service.loop.now += DESERTED - 1
+    assert not session.deserted(service.loop.now)
+    service.loop.now += 2
+    assert session.deserted(service.loop.now)
+    session.listen(Line(), head)
+    assert not session.deserted(service.loop.now), "it was only cut off"
+    session.close()
+    assert service.closed == 1

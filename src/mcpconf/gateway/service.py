@@ -169,7 +169,7 @@ class Service:
         for session in tuple(self.sessions.values()):
             session.sweep(now)
             limit = IDLE_LISTENING if session.listening else IDLE_SESSION
-            if not session.waiting and now - session.used > limit:
+            if session.deserted(now) or (not session.waiting and now - session.used > limit):
                 session.close()
         shared = self._shared
         limit = IDLE_REFUSED if self.legacy_only else IDLE_SHARED

@@ -15,6 +15,7 @@ from mcpconf.gateway import messages
 from mcpconf.gateway.exchange import Exchange
 from mcpconf.gateway.front import Connection
 from mcpconf.gateway.http import Head
+from mcpconf.gateway.listener import Listener
 from mcpconf.gateway.ports import Message, Upstream
 from mcpconf.gateway.stream import Stream, parse_event_id
 from mcpconf.gateway.trouble import Trouble, plain_error, trouble
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PRIME_AFTER = 0.5  # seconds after which a call's answer becomes a stream that can be resumed
 PRIMED_SINCE = "2025-11-25"  # older clients do not know events without data
 AWAY = 60.0  # seconds in which a client may come back for the answer of a call
+DESERTED = 15.0  # seconds after which a client whose GET stream broke is taken for dead
 MOST_WAITING = 1000
 MOST_FINISHED = 16
 
@@ -45,6 +47,9 @@ class Session:
         self._count = 0
         self._main = Stream(service.archive, 0)
         self._listener: Listener | None = None
+        self._deaf_since = (
+            0.0  # when the client's GET stream was lost; 0: it has none, or never had
+        )
         self._slow: set[Exchange] = set()
         self.closed = False
 
@@ -125,6 +130,7 @@ class Session:
         if self._listener is not None:
             self._listener.replace()
         self._listener = Listener(self, connection)
+        self._deaf_since = 0.0
         connection.open_stream("")
         known = seen is not None and seen[0] == 0
         self._main.attach(connection, seen[1] if known and seen else self._main.sent)
@@ -248,6 +254,14 @@ class Session:
             if exchange.connection is None and now - exchange.left_at > AWAY:
                 self._abandon(exchange)
 
+    def deserted(self, now: float) -> bool:
+        """Tell whether the client is gone: its stream broke, and nothing came since then.
+
+        Clients that keep a GET stream open it again within seconds.
+        """
+        since = max(self._deaf_since, self.used) if self._deaf_since else now
+        return not self.waiting and now - since > DESERTED
+
     @property
     def listening(self) -> bool:
         return self._listener is not None
@@ -256,6 +270,7 @@ class Session:
         if self._listener is listener:
             self._listener = None
             self._main.wire = None
+            self._deaf_since = self.service.loop.time()
 
     def close(self, cause: Trouble | None = None) -> None:
         """End the session: its upstream ends, what waits gets an answer."""
@@ -272,26 +287,6 @@ class Session:
             stream.drop()
         self._upstream.close()
         self.service.forget(self)
-
-
-class Listener:
-    """The GET stream of a session."""
-
-    def __init__(self, session: Session, connection: Connection) -> None:
-        self._session = session
-        self.connection = connection
-        connection.waiting = self
-
-    def gone(self) -> None:
-        self._session.unlisten(self)
-
-    def stalled(self, *, stalled: bool) -> None:
-        """Nothing: the front ends a connection that does not read, and the events are kept."""
-
-    def replace(self) -> None:
-        """A newer GET stream takes over."""
-        self.connection.waiting = None
-        self.connection.end_stream()
 
 
 def _takes_events(head: Head) -> bool:
