@@ -55,6 +55,7 @@ class Bridge:
         """The client is gone: end the session, and wait for that no longer than it is worth."""
         if not self._leaving:
             self._leaving = True
+            self.memory.save()  # nobody has to wait for our end
             self.loop.after(_FAREWELL, self.loop.stop)
             self.link.close(self.loop.stop)
 
@@ -78,7 +79,9 @@ class Bridge:
             self.write(error_line(None, _NO_MESSAGE, "this is no JSON-RPC message"))
             return
         method = message.get("method")
-        if method is None or method == "tools/call":  # most messages: straight on
+        if method is not None and not isinstance(method, str):
+            self.write(error_line(message.get("id"), _NO_MESSAGE, "its method is no text"))
+        elif method is None or method == "tools/call":  # most messages: straight on
             self.send(line, message)
         elif method == "initialize":
             self.start.initialize(line, message)
@@ -110,9 +113,11 @@ class Bridge:
                 self.send(line, message)
         elif request.version is not None or not request.sent:
             self.link.abandon(request)  # closing its stream is how 2026-07-28 cancels
-        else:
+        elif request.method != "initialize":  # which cannot be cancelled
             request.cancelled = True
             self.send(line, message)
+            if self.link.listening.old:
+                self.link.forget(request)  # there is no stream of its own that would end
 
     # the link's owner
 
@@ -192,6 +197,8 @@ class Bridge:
             self.write(compact({"jsonrpc": "2.0", "id": identity, "error": error}))
             return
         name = self.target.name
+        if self.target.endpoint is None and self.target.trouble is not None:
+            trouble = self.target.trouble  # nobody knows where it is
         text = f"{name}: {trouble.text}. To see why, run `mcpconf explain {name}` on the host"
         data = {"code": trouble.code, "retry": trouble.retry, "delivered": trouble.delivered}
         self.write(error_line(identity, _TROUBLE, text, {"mcpconf": data}))
