@@ -9,7 +9,6 @@ import typer
 
 from mcpconf import report
 from mcpconf.cli import options as o
-from mcpconf.contract import ContractError, load_routes
 from mcpconf.errors import Exit, Failure, Usage
 from mcpconf.names import quote
 
@@ -64,6 +63,7 @@ def _route(name: str, home: o.Home, project: o.Project) -> tuple[Places, Routes,
     """The route of a server, as the last sync of the project wrote it."""
     from difflib import get_close_matches
 
+    from mcpconf.contract import ContractError, load_routes
     from mcpconf.readers.target import find_target
 
     configuration, places = o.look(home, project)
