@@ -266,6 +266,20 @@ def test_logout_tells_the_server_and_removes_everything(desk: Desk) -> None:
     assert logout(desk.route, "", desk.home).code == "none"
 
 
+def test_a_proxy_is_not_asked_for_a_server_of_this_machine(
+    desk: Desk, unused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port}")
+    assert desk.log_in(browse=_follow_without_proxy).code == "done"
+
+
+def _follow_without_proxy(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    threading.Thread(target=lambda: opener.open(url, timeout=5).close(), daemon=True).start()
+    return True
+
+
 def test_logout_when_the_server_takes_no_word_of_it(desk: Desk) -> None:
     desk.oauth.revokes = False
     desk.log_in()

@@ -63,7 +63,7 @@ async def sign_in(credentials: Credentials, attempt: Attempt) -> Login | None:
     try:
         async with (
             callback_server(wanted, or_any=not fixed) as callback,
-            sdk.open_client() as client,
+            sdk.open_client(known.where.url) as client,
             asyncio.timeout(attempt.options.patience),
         ):
             storage.client = _client(known, callback, attempt)
@@ -255,6 +255,6 @@ async def revoke(login: Login) -> bool:
     data, headers = provider.context.prepare_token_auth(
         {"token": token, "client_id": client_id}, {}
     )
-    async with sdk.open_client() as client:
+    async with sdk.open_client(login.server) as client:
         request = httpx2.Request("POST", str(found.revocation_endpoint), data=data, headers=headers)
         return (await sdk.send(client, request, login.server)).is_success

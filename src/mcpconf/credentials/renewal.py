@@ -55,7 +55,7 @@ async def _refresh(provider: OAuthClientProvider, server: str) -> None:
     last = httpx2.Request("POST", server)
     flow = provider.async_auth_flow(last)
     try:
-        async with sdk.open_client() as client:
+        async with sdk.open_client(server) as client:
             request = await anext(flow)
             while request is not last:
                 response = await sdk.send(client, request, server)

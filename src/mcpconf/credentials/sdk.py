@@ -105,9 +105,14 @@ def _plain(
     return None if model is None else model.model_dump(mode="json", exclude_none=True)
 
 
-def open_client() -> httpx2.AsyncClient:
-    """An HTTP client that asks for plain answers and follows nothing."""
-    return httpx2.AsyncClient(timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+def open_client(server: str) -> httpx2.AsyncClient:
+    """An HTTP client that asks for plain answers and follows nothing.
+
+    It goes through the user's proxy, but not to a server of this machine.
+    """
+    far = not is_near(urlsplit(server).hostname or "")
+    headers = {"Accept-Encoding": "identity"}
+    return httpx2.AsyncClient(timeout=TIMEOUT, headers=headers, trust_env=far)
 
 
 async def send(client: httpx2.AsyncClient, request: httpx2.Request, server: str) -> httpx2.Response:
