@@ -154,8 +154,8 @@ def test_no_file_but_the_artifacts_is_opened_for_writing(house, opened_for_write
     for words in COMMANDS[:11]:
         built.run(*words, env={"ACME": "zqjvariable"})
     there = {p.name for p in built.root.rglob("*")}
-    assert {Path(name).name for name in opened_for_write} <= there
-    assert {"mcp.json", "egress.json", "routes.json"} <= {Path(n).name for n in opened_for_write}
+    assert {Path(name).name for name in opened_for_write} <= there | {".token"}  # renamed to token
+    assert {"mcp.json", "egress.json", "routes.json", "bridge.json"} <= {Path(n).name for n in opened_for_write}
     for path in filter(Path.is_file, built.home.rglob("mcpconf/**/*")):
         assert leaks(path.read_text()) == [], path
 

@@ -145,7 +145,7 @@ def test_all_are_asked_at_once_and_one_does_not_delay_the_others(tmp_path: Path)
     told: list[waiting.Answer] = []
     began = time.monotonic()
     found = waiting.wait(servers, setting(tmp_path), 2.5, told.append)
-    assert time.monotonic() - began < 4.1  # one after the other they would take 6.7 s at least
+    assert time.monotonic() - began < 5.5  # one after the other they would take 6.7 s at least
     assert [a.state for a in found] == ["ready"] * 6 + ["late"]
     assert [a.asked.name for a in told][-1] == "hangs"
 

@@ -115,16 +115,7 @@ async def handshake(
         heard(outcome)
 
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=dict(environ),
-            cwd=cwd,
-            limit=_LONGEST,
-            start_new_session=True,
-        )
+        process = await _started(command, environ, cwd)
     except OSError as error:
         return Outcome(code="spawn-failed", message=f"it cannot be started: {error.strerror}")
     words = asyncio.ensure_future(_last_words(process))
@@ -140,6 +131,21 @@ async def handshake(
     finally:
         await _end(process)
         words.cancel()
+
+
+async def _started(
+    command: Sequence[str], environ: Mapping[str, str], cwd: str
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(environ),
+        cwd=cwd,
+        limit=_LONGEST,
+        start_new_session=True,
+    )
 
 
 async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
