@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         def end(self) -> None: ...
 
 
+_DIGITS = 18  # of a length; more would be too long as well
 _IDLE, _HEAD, _LENGTH, _SIZE, _CHUNK, _CHUNK_END, _TRAILER, _TO_END = range(8)
 
 
@@ -108,7 +109,7 @@ class ResponseReader:
         else:
             if not length.isdigit():
                 raise Malformed("protocol", "its answer has a length that is no number")
-            self._state, self._left = _LENGTH, int(length)
+            self._state, self._left = _LENGTH, int(length[:_DIGITS])
             if self._left > LONGEST:
                 raise Malformed("too-big", f"its answer is longer than {LONGEST >> 20} MiB")
 
