@@ -199,6 +199,22 @@ def test_status_and_metrics(state: State, gateway: Callable[..., Gateway]) -> No
     assert 'mcpconf_request_seconds_count{project="one",server="s0"} 2' in page
     assert 'mcpconf_sessions{project="one",server="s0"} 1' in page
     assert control(running, "POST", "/logins") == {}
+    log = (state.root / "gateway/decisions.jsonl").read_text().splitlines()
+    states = [(r["server"], r["state"]) for r in map(json.loads, log) if r["event"] == "state"]
+    assert states == [("s0", "starting"), ("s0", "ready"), ("bad", "failing")]
+
+
+def test_what_a_server_says_on_stderr_is_for_the_user(
+    state: State, gateway: Callable[..., Gateway]
+) -> None:
+    state.project(
+        "one", {"s0": rig.script("import sys; sys.stderr.write('no database'); sys.exit(3)")}
+    )
+    running = gateway(None)
+    answer = running.client("s0", project="one").greet()
+    assert b"no database" not in answer.body
+    assert control(running, "GET", "/stderr/one/s0") == "no database"
+    assert control(running, "GET", "/stderr/one/none") == ""
 
 
 def test_calls_under_way_may_finish(state: State, gateway: Callable[..., Gateway]) -> None:

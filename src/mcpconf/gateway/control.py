@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
+from mcpconf.contract import Route
 from mcpconf.gateway.app import Refusal
 from mcpconf.gateway.front import Connection
 from mcpconf.gateway.gateway import Gateway
 from mcpconf.gateway.http import Head
 from mcpconf.gateway.metrics import Page
+from mcpconf.gateway.routing import Project
 from mcpconf.gateway.service import Service
 
 _ALL = {b"GET /status", b"GET /metrics", b"POST /reload", b"POST /stop", b"POST /logins"}
+_STDERR = re.compile(rb"GET /stderr/([a-z0-9-]+)/([A-Za-z0-9_-]+)")
 
 
 class Control:
@@ -51,7 +55,7 @@ class Control:
 
     def admit(self, peer: str, head: Head) -> bytes:  # noqa: ARG002  front.App
         asked = head.method + b" " + head.target
-        if asked not in _ALL:
+        if asked not in _ALL and not _STDERR.fullmatch(asked):
             raise Refusal(404, b'{"error":"unknown"}')
         return asked
 
@@ -70,15 +74,25 @@ class Control:
         elif ticket == b"POST /logins":
             self._gateway.means.source.forget()
             connection.respond(200, b"{}")
-        else:
+        elif ticket == b"POST /stop":
             connection.respond(200, b"{}")
             self._stop()
+        else:
+            self._stderr(connection, ticket)
+
+    def _stderr(self, connection: Connection, asked: bytes) -> None:
+        """What a server has written to its standard error last."""
+        found = _STDERR.fullmatch(asked)
+        assert found is not None
+        service = self._gateway.services.get((found[1].decode(), found[2].decode()))
+        text = service.stderr() if service else b""
+        connection.respond(200, text, "", "text/plain; charset=utf-8")
 
     def status(self) -> dict[str, Any]:
         """The servers that have a route, those that nobody has used yet included."""
         gateway = self._gateway
         rows = [
-            _row(project.id, project.path, gateway.services.get((project.id, route.server)), route)
+            _row(project, route, gateway.services.get((project.id, route.server)), self._since)
             for project in gateway.projects.values()
             for route in project.routes.values()
         ]
@@ -92,16 +106,16 @@ class Control:
         return {"version": 1, "gateway": about, "servers": rows}
 
 
-def _row(project: str, path: str, service: Service | None, route: Any) -> dict[str, Any]:  # noqa: ANN401
+def _row(project: Project, route: Route, service: Service | None, since: int) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "project": project,
-        "path": path,
+        "project": project.id,
+        "path": project.path,
         "server": route.server,
         "name": route.name,
         "kind": route.kind,
         "transport": route.transport,
         "state": "idle",
-        "since": 0,
+        "since": since,
         "last_error": None,
         "sessions": 0,
         "children": 0,

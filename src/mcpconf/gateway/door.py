@@ -31,10 +31,17 @@ class Door:
         return Connection(self)
 
     def make_room(self) -> None:
-        """Close the connections that have idled longest when there are too many."""
-        while self.count > self.most and self.idle:
-            oldest, _ = self.idle.popitem(last=False)
-            oldest.close()
+        """Close the connections that have idled longest when there are too many.
+
+        If none idles, those go that have not said yet what they want, oldest first.
+        """
+        if self.count <= self.most:
+            return
+        oldest = next(iter(self.idle), None) or next(iter(self.reading), None)
+        if oldest is not None:
+            self.idle.pop(oldest, None)
+            self.reading.pop(oldest, None)
+            oldest.abort()
 
     def sweep(self) -> None:
         """Called every second: ends what is too slow, and keeps streams alive."""

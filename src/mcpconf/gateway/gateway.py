@@ -13,7 +13,6 @@ from typing import Any
 from mcpconf.contract import Route
 from mcpconf.gateway import headers, messages
 from mcpconf.gateway.app import Refusal
-from mcpconf.gateway.decisions import DecisionLog
 from mcpconf.gateway.front import Connection
 from mcpconf.gateway.http import Head
 from mcpconf.gateway.messages import NotJsonRpc
@@ -30,9 +29,9 @@ _HEALTHY = b'{"status":"ok"}'
 class Gateway:
     """Serves the MCP endpoint of every server of every project."""
 
-    def __init__(self, means: Means, log: DecisionLog, known: frozenset[str]) -> None:
+    def __init__(self, means: Means, known: frozenset[str]) -> None:
         self.means = means
-        self.log = log
+        self.log = means.log
         self.known = known
         self.projects: Mapping[str, Project] = {}
         self.services: dict[tuple[str, str], Service] = {}
@@ -80,8 +79,11 @@ class Gateway:
             connection.respond(500, plain_error(-32603, "a bug in the gateway; see its log"))
 
     def _serve(self, connection: Connection, head: Head, decision: Decision, body: bytes) -> None:
-        if decision is HEALTH:
+        if decision is HEALTH and head.method == b"GET":
             connection.respond(200, _HEALTHY)
+            return
+        if decision is HEALTH or head.method == b"HEAD":  # an answer to HEAD has no body
+            connection.respond(405, b"", "Allow: GET\r\n" if decision is HEALTH else _ALLOW)
             return
         assert decision.project is not None
         assert decision.route is not None

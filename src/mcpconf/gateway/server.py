@@ -75,7 +75,7 @@ class _Server:
         source = self._source()
         known = ALWAYS_KNOWN | {h.lower() for h in options.hosts}
         known |= {f"[{a.host}]" if ":" in a.host else a.host for a in options.listen}
-        gateway = Gateway(Means(source, nursery, Archive()), log, frozenset(known))
+        gateway = Gateway(Means(source, nursery, Archive(), log), frozenset(known))
         gateway.use(self._look() or {})
         return gateway
 

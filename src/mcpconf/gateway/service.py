@@ -10,6 +10,7 @@ from mcpconf.contract import Route
 from mcpconf.gateway import headers
 from mcpconf.gateway.backoff import Backoff
 from mcpconf.gateway.child import Child, Command, Nursery
+from mcpconf.gateway.decisions import DecisionLog
 from mcpconf.gateway.exchange import Exchange
 from mcpconf.gateway.metrics import Tally
 from mcpconf.gateway.modern import Shared
@@ -36,6 +37,7 @@ class Means:
     source: Source
     nursery: Nursery
     archive: Archive
+    log: DecisionLog
 
 
 class LastError:
@@ -150,12 +152,23 @@ class Service:
         return error_line(self.route.name, self.route.server, exchange.message_id, cause)
 
     def _is(self, state: str) -> None:
-        if state != self.state:
-            self.state, self.since = state, time.time()
+        if state == self.state:
+            return
+        self.state, self.since = state, time.time()
+        last = self.last_error if state not in {"ready", "starting", "idle"} else None
+        code, reason = (last.cause.code, last.cause.text) if last else ("", "")
+        self.means.log.write(
+            "state", project=self.project, server=self.route.server, state=state, code=code,
+            reason=reason,
+        )  # fmt: skip
 
     def _rest(self) -> None:
         if not self.clients and self._shared is None and self.state in {"ready", "starting"}:
             self._is("idle")
+
+    def stderr(self) -> bytes:
+        """The last that its processes have written there; for the user, never for clients."""
+        return b"".join(child.said for child in self.children) or self.said
 
     # --- time -----------------------------------------------------------------------------
 

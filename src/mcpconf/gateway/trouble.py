@@ -56,7 +56,7 @@ def trouble(
     code: str, text: str = "", *, retry: bool | None = None, delivered: bool | None = None
 ) -> Trouble:
     """The trouble of a code; ``text`` says it more exactly than the table."""
-    sentence, again, sent = _TABLE[code]
+    sentence, again, sent = _TABLE.get(code) or _TABLE["unreachable"]
     return Trouble(
         code,
         text or sentence,
