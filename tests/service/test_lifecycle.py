@@ -287,6 +287,16 @@ def test_stand_alone_it_serves_one_file_and_keeps_nothing(
     assert list(tmp_path.iterdir()) == [config]
 
 
+def test_a_token_that_could_be_guessed_is_refused(program: Any, tmp_path: Path) -> None:
+    config = tmp_path / "mcp.json"
+    config.write_text('{"mcpServers": {}}')
+    env = {"MCPCONF_GATEWAY_TOKEN": "hunter2"}
+    said = program("gateway", "run", "--config", str(config), "--port", "0", env=env)
+    assert said.code == 2
+    assert "MCPCONF_GATEWAY_TOKEN is not a token" in said.err
+    assert "hunter2" not in said.err
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [(["--bla"], "does not know"), (["--port"], "wants a value"), (["--port", "70000"], "not a port"),

@@ -58,7 +58,9 @@ def wait(
             container_stdio,
         )
         servers = waiting.asked(planned, setting)
-        answers = waiting.wait(servers, setting, timeout, shown.Progress(len(servers)))
+        answers = waiting.wait(
+            servers, setting, timeout, shown.Progress(sum(bool(s.command) for s in servers))
+        )
     if format is o.Format.JSON:
         report.as_json(shown.answers_json(answers))
     else:

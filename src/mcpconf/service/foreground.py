@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcpconf import __version__
-from mcpconf.contract import GATEWAY
+from mcpconf.contract import GATEWAY, is_token
 from mcpconf.errors import Usage
 from mcpconf.gateway.options import Address, Options
 from mcpconf.model import Text
@@ -117,6 +117,11 @@ def stand_alone(asked: Run, places: Places) -> Options:
 def _token() -> Text:
     """The token of the stand-alone project: given, or made and shown once."""
     given = os.environ.pop(TOKEN_VARIABLE, "")  # children of the gateway need not have it
+    if given and not is_token(given):
+        raise Usage(
+            f"{TOKEN_VARIABLE} is not a token: 32 to 128 letters, digits, `-` and `_`",
+            help="unset it, and one is made and shown",
+        )
     if given:
         return Text(given)
     import secrets  # noqa: PLC0415  8 ms
