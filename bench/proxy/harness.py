@@ -285,6 +285,8 @@ async def main():
         "load": os.getloadavg(),
     }
     rows = []
+    if "orjson" not in sys.modules:
+        print("without `orjson` the client itself takes part of the time", file=sys.stderr)
     os.makedirs(ENV["HOME"], exist_ok=True)
 
     async def attempt(coro_fn, tag):

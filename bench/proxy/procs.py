@@ -344,7 +344,7 @@ class Gateway:
             name=next(iter(self.servers)),
             stdio_cmd=shlex.join(first.get("cmd", [])),
         )
-        self.proc = Proc(words, env, self.log, cwd=self.dir)
+        self.proc = Proc(getattr(self, "wrap", []) + words, env, self.log, cwd=self.dir)
         self.t0 = self.proc.t0
         return self
 

@@ -73,6 +73,7 @@ class Rig:
         self.url = None  # instead of the backend's own
         self.entry = {}  # more keys of the server's entry in the gateway's config
         self.env = {}  # for bridge and gateway
+        self.wrap = []  # words before their command lines
 
     def needs(self, upstream):
         """The peer must be able to reach such servers, else the scenario says nothing about it."""
@@ -108,7 +109,7 @@ class Rig:
 
     async def gateway(self, faults=None, servers=None, args=()):
         self.gw = H.Gateway(self.peer, self.spec, servers or {"s0": self.server(faults, args)})
-        self.gw.env = self.env
+        self.gw.env, self.gw.wrap = self.env, self.wrap
         await run(self.gw.start)
         return self.gw
 
@@ -127,7 +128,7 @@ class Rig:
                 "port": self.gw.port,
             }
         env |= {k: H.fill([v], **words)[0] for k, v in b.get("env", {}).items()}
-        return H.fill(b["cmd"], **words), env
+        return self.wrap + H.fill(b["cmd"], **words), env
 
     def bridge_json(self, socket=None):
         path = f"{self.tmp}/bridge.json"

@@ -15,6 +15,7 @@ async def modern_client(r):
         try:
             d = await c.request("server/discover", {}, timeout=10)
         except (TimeoutError, RpcError) as e:
+            check(not r.spec.get("modern"), f"the probe is refused: {e}")
             raise NA(f"legacy only ({str(e)[:60]})")
         if MODERN not in d.get("supportedVersions", []):
             raise NA("legacy only")

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import socket
 import time
+from pathlib import Path
 
 import procs as H
 from rig import (
@@ -119,23 +121,32 @@ async def tls_certificate_of_another_name(r):
     await says_certificate(r)
 
 
-async def has_ipv6():
-    import socket
-
+async def two_families(r):
+    """Within bridge and gateway `localhost` is ::1 and 127.0.0.1: a hosts file of their own."""
     with socket.socket(socket.AF_INET6) as s:
         try:
             s.bind(("::1", 0))
         except OSError:
             raise NA("no IPv6 here") from None
-    found = {x[4][0] for x in socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)}
-    if found != {"::1", "127.0.0.1"}:
-        raise NA("`localhost` is not both here")
+    hosts = Path(r.tmp, "hosts")
+    hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "-r"]
+    r.wrap = [*unshare, "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
+    try:
+        probe = await asyncio.create_subprocess_exec(
+            *r.wrap, "true", stderr=asyncio.subprocess.PIPE
+        )
+        await probe.communicate()
+    except OSError as e:
+        raise NA(f"no mount namespace: {e}") from None
+    if probe.returncode:
+        raise NA("no right to make a mount namespace")
 
 
 @scenario(*TO_HTTP)
 async def ipv6_dead_ipv4_lives(r):
     r.proxied()
-    await has_ipv6()
+    await two_families(r)
     await r.backend()
     r.url = f"http://localhost:{r.be.port}/mcp"
     await conversation(await r.client())
@@ -144,7 +155,7 @@ async def ipv6_dead_ipv4_lives(r):
 @scenario(*TO_HTTP)
 async def ipv4_dead_ipv6_lives(r):
     r.proxied()
-    await has_ipv6()
+    await two_families(r)
     await r.backend(args=("--host", "::1"))
     r.url = f"http://localhost:{r.be.port}/mcp"
     await conversation(await r.client())
@@ -153,10 +164,8 @@ async def ipv4_dead_ipv6_lives(r):
 @scenario(*TO_HTTP)
 async def ipv6_swallows_ipv4_lives(r):
     """Packets to the IPv6 address vanish: a listener whose queue is full drops each SYN."""
-    import socket
-
     r.proxied()
-    await has_ipv6()
+    await two_families(r)
     await r.backend()
     hole = socket.socket(socket.AF_INET6)
     hole.bind(("::1", r.be.port))
