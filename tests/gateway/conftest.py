@@ -36,3 +36,16 @@ def gateway(tmp_path: Path) -> Iterator[Callable[..., rig.Gateway]]:
         one.stop()
         assert "Traceback" not in one.stderr(), one.stderr()
         assert "a bug" not in one.stderr(), one.stderr()
+
+
+@pytest.fixture
+def backend() -> Iterator[Callable[..., rig.Backend]]:
+    running: list[rig.Backend] = []
+
+    def start(*words: str, **faults: object) -> rig.Backend:
+        running.append(rig.Backend(*words, **faults))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
@@ -305,3 +306,34 @@ class Client:
 def pid_of(client: Client) -> int:
     """The process of the server that a client talks to."""
     return int(json.loads(client.tool("whoami").text)["pid"])
+
+
+class Backend:
+    """The reference server over HTTP."""
+
+    def __init__(self, *words: str, **faults: object) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-S", "-E", BACKEND, "http", "--port", str(self.port)]
+        command += [*words, "--set", json.dumps(faults)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        until(self.listens)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
+
+    def ctl(self, **what: Any) -> Any:
+        data = json.dumps(what).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_ctl", data, 5) as answer:
+            return json.load(answer)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()

@@ -3,64 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
 from . import rig
-from .rig import Gateway, until
-
-
-class Backend:
-    """The reference server over HTTP."""
-
-    def __init__(self, *words: str, **faults: object) -> None:
-        self.port = rig.free_port()
-        command = [sys.executable, "-S", "-E", rig.BACKEND, "http", "--port", str(self.port)]
-        command += [*words, "--set", json.dumps(faults)]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until(self.listens)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/mcp"
-
-    def listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        except OSError:
-            return False
-        return True
-
-    def ctl(self, **what: Any) -> Any:
-        data = json.dumps(what).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_ctl", data, 5) as answer:
-            return json.load(answer)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def backend() -> Iterator[Callable[..., Backend]]:
-    running: list[Backend] = []
-
-    def start(*words: str, **faults: object) -> Backend:
-        running.append(Backend(*words, **faults))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.stop()
+from .rig import Backend, Gateway, until
 
 
 def test_secrets_are_added_and_the_clients_own_are_not_passed_on(

@@ -58,7 +58,12 @@ class State:
 def _route(source: Path, name: str, entry: dict[str, Any]) -> Route:
     pointer = f"/mcpServers/{name}"
     remote = "url" in entry
-    headers = {h: Ref(str(source), f"{pointer}/headers/{h}", 2) for h in entry.get("headers", {})}
+    settings = str(source.with_name("settings.json"))
+    variables = {"KEY": (settings, "/env/KEY")}
+    headers = {
+        h: Ref(str(source), f"{pointer}/headers/{h}", 2, variables)
+        for h in entry.get("headers", {})
+    }
     return Route(
         ServerId(name),
         name,
@@ -154,6 +159,30 @@ def test_an_entry_that_has_changed_since_the_sync_is_not_run(
     assert answer.trouble["code"] == "stale-route"
     (row,) = control(running, "GET", "/status")["servers"]
     assert row["state"] == "stale"
+
+
+def test_a_rotated_secret_is_used_at_once(
+    state: State, gateway: Callable[..., Gateway], backend: Callable[..., rig.Backend]
+) -> None:
+    settings = state.home / "settings.json"
+    settings.write_text(json.dumps({"env": {"KEY": "first"}}))
+    entry = {"type": "http", "url": backend().url, "headers": {"X-Api-Key": "key-${KEY}"}}
+    state.project("one", {"s0": entry})
+    running = gateway(None)
+    client = running.session("s0", project="one")
+
+    def key() -> str:
+        return str(json.loads(client.tool("whoami").text)["headers"]["x-api-key"])
+
+    assert key() == "key-first"
+    settings.write_text(json.dumps({"env": {"KEY": "second"}}))
+    until(lambda: key() == "key-second")
+    settings.write_text("{}")
+    until(lambda: "error" in client.tool("whoami").message)
+    answer = client.tool("whoami")
+    assert answer.trouble["code"] == "secret-missing"
+    assert "KEY" in answer.message["error"]["message"]
+    assert "second" not in running.stderr()
 
 
 def test_the_sockets_are_the_users_own(state: State, gateway: Callable[..., Gateway]) -> None:
