@@ -68,6 +68,8 @@ def _options(words: list[str]) -> tuple[str, str, str, str] | None:
         else:
             return None
     if "://" in name or name.startswith("unix:"):
+        if values["--url"]:
+            return None
         name, values["--url"] = "", name
     if bool(name) == bool(values["--url"]):
         return None

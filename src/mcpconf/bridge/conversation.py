@@ -100,7 +100,8 @@ class Bridge:
             self.look_again()
         request = self.link.send(line, message)
         if self.link.trouble is not None and request.wants_answer:
-            left = self.link.away_since + self._patience
+            somewhere = self.target.endpoint is not None
+            left = self.link.away_since + self._patience if somewhere else 0.0
             request.deadline = max(self.loop.now() + _LEAST_PATIENCE, left)
         return request
 

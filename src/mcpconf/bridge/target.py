@@ -50,7 +50,7 @@ class Target:
             return self._bad(f"{self._config} is not there; run `mcpconf sync` on the host")
         except OSError as error:
             return self._bad(f"{self._config} cannot be read ({error.strerror})")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return self._bad(f"{self._config} is not what `mcpconf sync` writes; run it again")
         self._stamp = stamp
         return None
