@@ -155,7 +155,9 @@ def test_no_file_but_the_artifacts_is_opened_for_writing(house, opened_for_write
         built.run(*words, env={"ACME": "zqjvariable"})
     there = {p.name for p in built.root.rglob("*")}
     assert {Path(name).name for name in opened_for_write} <= there | {".token"}  # renamed to token
-    assert {"mcp.json", "egress.json", "routes.json", "bridge.json"} <= {Path(n).name for n in opened_for_write}
+    assert {"mcp.json", "egress.json", "routes.json", "bridge.json"} <= {
+        Path(n).name for n in opened_for_write
+    }
     for path in filter(Path.is_file, built.home.rglob("mcpconf/**/*")):
         assert leaks(path.read_text()) == [], path
 
