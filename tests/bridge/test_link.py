@@ -1020,3 +1020,78 @@ def test_messages_pass_byte_for_byte(world: World) -> None:
     assert seen == [
         b'{"jsonrpc":"2.0","id":7,"result":{"n":1.10, "big":98765432109876543210,"\\u0061":1}}'
     ]
+
+
+class TestIdle:
+    """A connection that the server closes at this moment is not one for a call."""
+
+    def used(self, world: World) -> int:
+        """The number of the connection that carried the last request."""
+        return world.wires.index(world.asked[-1].wire)
+
+    def test_calls_share_a_connection(self, world: World) -> None:
+        for number in range(5):
+            world.call(number + 10)
+            world.pass_time(3)
+        assert len({asked.wire for asked in world.asked if asked.method == "tools/call"}) == 1
+
+    def test_a_server_that_closes_after_each_answer_is_known_by_that(self, world: World) -> None:
+        world.call(10)
+        world.settle()
+        world.asked[-1].wire.cut()
+        for number in range(11, 16):
+            before = len(world.wires)
+            world.call(number)
+            world.settle()
+            assert len(world.wires) == before + 1
+        assert len(world.answers) == 6
+
+    def test_also_by_a_request_that_went_with_it(self, world: World) -> None:
+        cut = []
+
+        def once(asked: Asked) -> None:
+            if not cut:
+                cut.append(1)
+                asked.wire.cut()
+            else:
+                asked.result()
+
+        world.rules["ping"] = once
+        world.send({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+        world.pass_time(1)
+        before = len(world.wires)
+        world.call()
+        world.settle()
+        assert len(world.wires) == before + 1
+        assert world.said == [(1, "answer"), (7, "answer")]
+
+    def test_a_call_does_not_meet_the_end_of_a_keep_alive(self, world: World) -> None:
+        """Node and uvicorn close what was idle for 5 s."""
+        world.call(10)
+        world.settle()
+        used = self.used(world)
+        world.pass_time(4.5)
+        world.call(11)
+        world.settle()
+        assert self.used(world) > used
+
+    def test_what_may_be_asked_twice_may_meet_it(self, world: World) -> None:
+        world.call(10)
+        world.settle()
+        used = self.used(world)
+        world.pass_time(30)
+        world.send({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+        world.settle()
+        assert self.used(world) == used
+
+    def test_a_server_that_closes_later_is_no_suspect(self, world: World) -> None:
+        world.call(10)
+        world.pass_time(3)
+        for wire in world.wires:
+            wire.cut()
+        world.call(11)
+        world.settle()
+        used = self.used(world)
+        world.call(12)
+        world.settle()
+        assert self.used(world) == used

@@ -414,6 +414,8 @@ class Link:
     def lost(self, connection: Connection) -> None:
         """The connection ended in the middle."""
         untouched, streaming = connection.reader.untouched, connection.streaming
+        if untouched or connection.request is None:
+            self.pool.doubt(connection)
         proof = connection.transport is not None and connection.transport.undelivered()
         request = self._without(connection)
         if request is None:

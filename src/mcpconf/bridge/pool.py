@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _MOST_BUSY = 128
 _MOST_IDLE = 16
 _STALE = 60.0  # seconds; an idle connection older than that may have been forgotten on the way
+_CAREFUL = 4.0  # seconds; older ones are not for what may be sent once: Node, uvicorn close after 5
+_SOON = 1.0  # seconds; a server that closes sooner does so after each answer
 
 
 class Pool:
@@ -23,12 +25,13 @@ class Pool:
         self._busy: set[Connection] = set()
         self._line: list[Request] = []
         self._closed = False
+        self._fickle = 0.0  # until when the server is taken to close after each answer
 
     def carry(self, request: Request) -> None:
         """Start a request on an idle connection, on a new one, or when one is free."""
         if self._closed:
             return
-        connection = self._fresh()
+        connection = self._fresh(request) if self._idle else None
         if connection is not None:
             self._busy.add(connection)
             self._link.start(connection, request)
@@ -50,16 +53,29 @@ class Pool:
                 return True
         return False
 
-    def _fresh(self) -> Connection | None:
+    def _fresh(self, request: Request) -> Connection | None:
+        """An idle connection that will do.
+
+        One that the server closes just now would not: whether a call went with it cannot be known.
+        """
+        now = self._link.reactor.now()
+        limit = _CAREFUL if now >= self._fickle else 0.0
         while self._idle:
             connection = self._idle.pop()
-            transport = connection.transport
-            young = self._link.reactor.now() - connection.idle_since < _STALE
-            usable = young and connection.reader.reusable
-            if transport is not None and usable and transport.alive():
-                return connection
+            transport, age = connection.transport, now - connection.idle_since
+            young = age < limit or (age < _STALE and self._link.may_repeat(request))
+            if young and transport is not None and connection.reader.reusable:
+                if transport.alive():
+                    return connection
+                self.doubt(connection)
             connection.close()
         return None
+
+    def doubt(self, connection: Connection) -> None:
+        """The server closed it, between two requests as far as is known."""
+        now = self._link.reactor.now()
+        if connection.idle_since and now - connection.idle_since < _SOON:
+            self._fickle = now + _STALE
 
     def release(self, connection: Connection) -> None:
         """Its request is done: keep the connection, if it can be used again."""

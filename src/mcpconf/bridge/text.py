@@ -86,6 +86,7 @@ def error_line(identity: object, code: int, text: str, data: object = None) -> b
 
 
 def is_id(identity: object) -> bool:
-    return identity is None or (
-        isinstance(identity, (str, int, float)) and not isinstance(identity, bool)
-    )
+    """Whether JSON-RPC allows it; Infinity and NaN, which JSON cannot write, are none."""
+    if isinstance(identity, float):
+        return identity - identity == 0
+    return identity is None or (isinstance(identity, (str, int)) and not isinstance(identity, bool))
