@@ -171,13 +171,11 @@ async def main():
 
 
 def save(path, rows):
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     keys = {(r["peer"], r["dir"], r["rev"]) for r in rows}
     old = json.loads(path.read_text()) if path.is_file() else []
     kept = [r for r in old if (r["peer"], r["dir"], r["rev"]) not in keys]
-    if path.is_file() or not path.exists():
-        path.write_text(json.dumps(kept + rows, indent=0))
+    path.write_text(json.dumps(kept + rows, indent=0))
 
 
 if __name__ == "__main__":

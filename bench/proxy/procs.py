@@ -340,6 +340,7 @@ class Gateway:
         words = fill(
             self.g["cmd"],
             port=self.port,
+            dir=self.dir,
             config=self.config(),
             name=next(iter(self.servers)),
             stdio_cmd=shlex.join(first.get("cmd", [])),

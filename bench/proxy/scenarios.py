@@ -131,6 +131,8 @@ async def main():
         return 0
     os.makedirs(H.ENV["HOME"], exist_ok=True)
     out = Path(a.out)
+    if out.exists() and not out.is_file():
+        ap.error(f"{out} is not a file")
     out.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     if out.is_file():  # keep what this run does not repeat
@@ -147,9 +149,8 @@ async def main():
             rows.append(x)
             mine.append(x)
             show(x, a.lines)
-            if out.parent.name != "dev":
-                Path(f"{out}.tmp").write_text(json.dumps(rows, indent=0))
-                os.replace(f"{out}.tmp", out)
+            Path(f"{out}.tmp").write_text(json.dumps(rows, indent=0))
+            os.replace(f"{out}.tmp", out)
 
     await asyncio.gather(*(go(*j) for j in jobs))
     for p in sorted({x["peer"] for x in mine}) if not a.lines else ():

@@ -40,6 +40,7 @@ def test_scenario(matrix: Any, direction: str, scenario: str) -> None:
     assert row["verdict"] == "pass", f"{row['verdict']} {row['note']}\nagain: {again}"
 
 
+@pytest.mark.runtime
 def test_the_reference_server_passes_what_needs_no_proxy(tmp_path: Path) -> None:
     """The scenarios are right: most of them pass with nothing between client and server."""
     quick = "sampling,progress,cancellation,unknown_fields_kept,big_integers_kept,modern_calls"

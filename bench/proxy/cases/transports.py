@@ -60,7 +60,7 @@ async def gateway_over_its_unix_socket(r):
     if not where:
         raise NA("listens on no socket")
     await r.ready()
-    path = H.fill([where], home=r.gw.home)[0]
+    path = H.fill([where], dir=r.gw.dir)[0]
     check(await until(lambda: os.path.exists(path), 5), f"no socket at {path}")
     r.bridge_json = lambda: type(r).bridge_json(r, socket=path)
     r.gw_port, r.gw.port = r.gw.port, H.free_port()  # the TCP address of bridge.json leads nowhere
@@ -239,6 +239,63 @@ async def sse_stream_cut(r):
     r.be.ctl(do="drop_connections")
     await asyncio.sleep(0.5)
     await must_recover(r, c)
+
+
+async def cut_mid_call(r, c, cut):
+    """Calls whose answers can no longer come are told so, and soon; the next ones work."""
+    names = [f"cut{i}" for i in range(3)]
+    running = [
+        asyncio.ensure_future(c.call("sleep", {"ms": 1500, "tag": n}, timeout=25)) for n in names
+    ]
+    await asyncio.sleep(0.4)
+    await cut()
+    for done in await asyncio.gather(*running, return_exceptions=True):
+        check(not isinstance(done, asyncio.TimeoutError), "a call is never answered")
+        check(not isinstance(done, BaseException) or isinstance(done, RpcError), repr(done))
+    await must_recover(r, c)
+
+
+@scenario(*TO_HTTP)
+async def sse_stream_cut_mid_call(r):
+    r.proxied()
+    await r.backend()
+    over_sse(r)
+    c = await r.client()
+    await c.call("echo", {}, timeout=8)
+
+    async def cut():
+        await run(lambda: r.be.ctl(do="drop_connections"))
+
+    await cut_mid_call(r, c, cut)
+
+
+@scenario(*TO_HTTP)
+async def sse_upstream_restarted_mid_call(r):
+    r.proxied()
+    await r.backend()
+    over_sse(r)
+    c = await r.client()
+    await c.call("echo", {}, timeout=8)
+
+    async def cut():
+        await run(r.be.stop)
+        await asyncio.sleep(2)
+        await run(r.be.start)
+
+    await cut_mid_call(r, c, cut)
+
+
+@scenario(*TO_HTTP)
+async def stream_cut_mid_call(r):
+    """The same over Streamable HTTP."""
+    r.proxied()
+    c = await r.client()
+    await c.call("echo", {}, timeout=8)
+
+    async def cut():
+        await run(lambda: r.be.ctl(do="drop_connections"))
+
+    await cut_mid_call(r, c, cut)
 
 
 @scenario(GW_HTTP, BOTH_HTTP)
