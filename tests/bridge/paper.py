@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002  the names are those of the protocols
 """A world on paper for a link: a reactor whose sockets are lists, and a server that is a method.
 
 Nothing waits: ``World.settle`` lets the server answer what was written, ``World.pass_time`` moves
@@ -127,7 +128,7 @@ class World:
         self.told: list[bytes] = []
         self.reopenings = 0
         self.pairs: tuple[tuple[str, str], ...] = ()
-        self.on_refused: Callable[[Any], bool] = lambda request: False
+        self.on_refused: Callable[[Any], bool] = lambda _: False
         self.endpoint = Endpoint("http", "127.0.0.1", 80, "/mcp")
         self.link = Link(self, self.endpoint, self, transport=transport, patience=patience)
 

@@ -19,6 +19,10 @@ def world() -> World:
     return world
 
 
+def silence(asked: Asked) -> None:
+    """Say nothing."""
+
+
 def lose_sessions(world: World) -> None:
     """Restart the server: it knows no session any more."""
     world.sessions += 1
@@ -104,7 +108,7 @@ class TestOnce:
         lose_sessions(world)
         world.call(6)
         world.pass_time(1)
-        world.rules["tools/call"] = lambda asked: None
+        world.rules["tools/call"] = silence
         world.call(7)
         world.settle()
         streams[-1].event(b"data: %s\n\n" % answer)
@@ -228,7 +232,7 @@ class TestUnreadable:
                 del world.rules["tools/call"]
                 world.call(8)
 
-        world.answered = more  # type: ignore[method-assign]
+        world.answered = more
         world.call(7)
         world.settle()
         assert world.said == [(7, "answer"), (8, "answer")]
@@ -357,7 +361,7 @@ class TestSessions:
 
     def test_who_waits_for_a_session_is_told_in_time(self) -> None:
         world = World(patience=10.0)
-        world.rules["initialize"] = lambda asked: None
+        world.rules["initialize"] = silence
         world.send({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}})
         request = world.call()
         request.deadline = world.clock + 3
@@ -368,7 +372,7 @@ class TestSessions:
     def test_initialize_cannot_be_cancelled(self, world: World) -> None:
         """MCP 2025-11-25, Cancellation: and the session would never begin."""
         world = World()
-        world.rules["initialize"] = lambda asked: None
+        world.rules["initialize"] = silence
         world.rules["tools/call"] = lambda asked: asked.result()
         request = world.send({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}})
         world.settle()
@@ -473,7 +477,7 @@ class TestCancelled:
         world.assert_clean()
 
     def test_a_cut_after_a_cancellation_leaves_nothing(self, world: World) -> None:
-        world.rules["tools/call"] = lambda asked: None
+        world.rules["tools/call"] = silence
         request = world.call()
         world.settle()
         request.cancelled = True
@@ -482,7 +486,7 @@ class TestCancelled:
         world.assert_clean()
 
     def test_abandon_tells_a_server_that_has_it(self, world: World) -> None:
-        world.rules["tools/call"] = lambda asked: None
+        world.rules["tools/call"] = silence
         request = world.call()
         world.settle()
         world.link.abandon(request)
@@ -494,7 +498,7 @@ class TestCancelled:
 
     def test_abandon_before_it_is_sent_tells_nobody(self) -> None:
         world = World()
-        world.rules["initialize"] = lambda asked: None
+        world.rules["initialize"] = silence
         world.send({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}})
         request = world.call()
         world.link.abandon(request)
@@ -586,7 +590,7 @@ class TestStreams:
         world.pass_time(3600, most=5000)
         assert world.said == []
         world.rules["GET"] = lambda asked: (
-            asked.begin_stream(),  # type: ignore[func-returns-value]
+            asked.begin_stream(),
             asked.event(b'data: {"jsonrpc":"2.0","id":7,"result":{}}\n\n'),
         )
         world.pass_time(10, most=5000)
@@ -672,7 +676,7 @@ class TestStreams:
             real(text, request)
             world.link.close()
 
-        world.deliver = close  # type: ignore[method-assign]
+        world.deliver = close
 
         def two(asked: Asked) -> None:
             asked.begin_stream()
@@ -695,7 +699,7 @@ class TestOwner:
             if request.id < 200:
                 world.call(request.id + 1)
 
-        world.answered = more  # type: ignore[method-assign]
+        world.answered = more
         world.call(100)
         world.pass_time(1)
         assert world.said == [(n, "answer") for n in range(100, 201)]
@@ -707,7 +711,7 @@ class TestOwner:
             for other in world.link.unanswered():
                 world.link.abandon(other)
 
-        world.failed = stop  # type: ignore[method-assign]
+        world.failed = stop
         world.rules["tools/call"] = lambda asked: asked.wire.cut()
         for number in (10, 11, 12):
             world.call(number)
@@ -720,7 +724,7 @@ class TestOwner:
             World.answered(world, request, text)
             world.link.close()
 
-        world.answered = stop  # type: ignore[method-assign]
+        world.answered = stop
         world.call()
         world.call(8)
         world.pass_time(60)
@@ -730,7 +734,7 @@ class TestOwner:
     def test_signs_in_and_sends_again(self, world: World) -> None:
         world.rules["tools/call"] = lambda asked: asked.say(401)
         kept: list[Any] = []
-        world.on_refused = lambda request: kept.append(request) or True  # type: ignore[func-returns-value]
+        world.on_refused = lambda request: kept.append(request) or True
         world.call()
         world.settle()
         assert world.said == []
@@ -766,14 +770,14 @@ class TestClose:
 
     def test_does_not_wait_for_a_mute_server(self, world: World) -> None:
         over: list[int] = []
-        world.rules["DELETE"] = lambda asked: None
+        world.rules["DELETE"] = silence
         world.link.close(lambda: over.append(1))
         world.pass_time(60)
         assert over == [1]
         assert all(wire.closed for wire in world.wires)
 
     def test_forgets_everything(self, world: World) -> None:
-        world.rules["tools/call"] = lambda asked: None
+        world.rules["tools/call"] = silence
         for number in range(300):
             world.call(number + 10)
         world.settle()
@@ -1014,7 +1018,7 @@ def test_messages_pass_byte_for_byte(world: World) -> None:
         200, b'{"jsonrpc":"2.0","id":7,"result":{"n":1.10, "big":98765432109876543210,"\\u0061":1}}'
     )
     seen: list[bytes] = []
-    world.answered = lambda request, answer: seen.append(answer)  # type: ignore[method-assign]
+    world.answered = lambda _, answer: seen.append(answer)
     world.settle()
     assert world.asked[-1].body == text
     assert seen == [

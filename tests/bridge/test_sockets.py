@@ -1,8 +1,10 @@
 """Real sockets on the loopback: addresses, proofs of delivery, TLS, back-pressure."""
 
+# ruff: noqa: ARG001, ARG002, ARG005  what stands in for something has its signature
+
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import errno
 import os
 import selectors
@@ -219,7 +221,7 @@ class TestAddresses:
             (socket.AF_INET6, ("::1", free_port(socket.AF_INET6), 0, 0)),
             (socket.AF_INET, ("127.0.0.1", endpoint.port)),
         ]
-        loop.addresses = lambda _, found: found(addresses)  # type: ignore[method-assign]
+        loop.addresses = lambda _, found: found(addresses)
         client = connected(loop, Endpoint("http", "both.invalid", endpoint.port, "/"))
         assert client.transport is not None
         client.transport.close()
@@ -236,13 +238,13 @@ class TestAddresses:
             lambda sock, at: errno.EINPROGRESS if at[0] == "127.0.0.2" else real(sock, at),
         )
         addresses = [(socket.AF_INET, (a, endpoint.port)) for a in ("127.0.0.2", "127.0.0.1")]
-        loop.addresses = lambda _, found: found(list(addresses))  # type: ignore[method-assign]
+        loop.addresses = lambda _, found: found(list(addresses))
         named = Endpoint("http", "two.invalid", endpoint.port, "/")
-        watch, loop.watch = loop.watch, lambda fd, mask, call: None  # type: ignore[method-assign]
+        watch, loop.watch = loop.watch, lambda fd, mask, call: None
         client = Client()
         begun = loop.now()
         loop.connect(named, client)
-        loop.watch = watch  # type: ignore[method-assign]
+        loop.watch = watch
         turn_until(loop, lambda: client.decided)
         assert 0.2 < loop.now() - begun < 2
         again = Client()
@@ -260,14 +262,14 @@ class TestAddresses:
         client = Client()
         race = Race(loop, endpoint, client)
         addresses = [(socket.AF_INET, ("127.0.0.1", endpoint.port))] * 2
-        loop.addresses = lambda _, found: found(list(addresses))  # type: ignore[method-assign]
+        loop.addresses = lambda _, found: found(list(addresses))
         calls: list[Callable[[int], None]] = []
         watch = loop.watch
-        loop.watch = lambda fd, mask, call: calls.append(call)  # type: ignore[method-assign]
+        loop.watch = lambda fd, mask, call: calls.append(call)
         race.start()
         race._next()
         if not client.decided:  # the loopback connects at once at times
-            loop.watch = watch  # type: ignore[method-assign]
+            loop.watch = watch
             first, second = calls[0], calls[-1]
             first(selectors.EVENT_WRITE)
             second(selectors.EVENT_WRITE)
@@ -395,14 +397,14 @@ class TestTls:
         [("host", "match"), ("expired", "expired"), ("stranger", "issuer"), ("itself", "self")],
     )
     def test_a_server_that_is_not(self, loop: Loop, serve: Any, case: str, words: str) -> None:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         cert = {
             "host": lambda: self.CA.issue_cert("other.invalid"),
             "expired": lambda: self.CA.issue_cert(
-                "localhost", not_after=now - datetime.timedelta(days=1)
+                "localhost", not_after=now - dt.timedelta(days=1)
             ),
             "stranger": lambda: Bare(trustme.CA().issue_cert("localhost")),
-            "itself": lambda: SelfSigned(),
+            "itself": SelfSigned,
         }[case]()
         client = connected(loop, Endpoint("https", "localhost", serve(cert), "/"))
         assert client.trouble is not None
