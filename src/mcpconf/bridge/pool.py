@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mcpconf.bridge.request import Request
 
 _MOST_BUSY = 128
-_MOST_IDLE = 16
+_MOST_IDLE = 64
 _STALE = 60.0  # seconds; an idle connection older than that may have been forgotten on the way
 _CAREFUL = 4.0  # seconds; older ones are not for what may be sent once: Node, uvicorn close after 5
 _SOON = 1.0  # seconds; a server that closes sooner does so after each answer
