@@ -169,6 +169,22 @@ class TestUnreadable:
         assert world.failures
         world.assert_clean()
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b'{"jsonrpc":"2.0","id":7,"result":{"x":NaN}}',
+            b'{"jsonrpc":"2.0","id":7,"result":{"x":-Infinity}}',
+            '{"jsonrpc":"2.0","id":7,"result":{}}'.encode("utf-16"),
+            b'{"jsonrpc":"2.0","id":7,"result":"\xff"}',
+        ],
+    )
+    def test_as_json(self, world: World, text: bytes) -> None:
+        """Python reads it, and the client could not."""
+        world.rules["tools/call"] = lambda asked: asked.say(200, text)
+        world.call()
+        world.settle()
+        assert world.said == [(7, "not-mcp")]
+
     def test_a_batch_in_one_event_loses_nothing(self, world: World) -> None:
         def batch(asked: Asked) -> None:
             asked.begin_stream()
@@ -745,6 +761,21 @@ class TestOwner:
         assert world.said == [(7, "answer")]
         assert world.asked[-1].headers["authorization"] == "Bearer new"
 
+    def test_signs_in_while_the_session_begins_anew(self, world: World) -> None:
+        kept: list[Any] = []
+        world.on_refused = lambda request: kept.append(request) or True
+        world.rules["tools/call"] = lambda asked: asked.say(401)
+        world.call(7)
+        world.settle()
+        del world.rules["tools/call"]
+        lose_sessions(world)
+        world.call(8)
+        world.serve_one()  # 8 has lost its session, and a new one begins
+        world.link.again(kept[0])
+        world.pass_time(1)
+        assert sorted(world.said) == [(7, "answer"), (8, "answer")]
+        assert all(asked.session for asked in world.asked if asked.method == "tools/call")
+
     def test_a_header_that_cannot_be_written_fails_its_request_only(self, world: World) -> None:
         world.pairs = (("X-Key", "a\r\nEvil: 1"),)
         world.call()
@@ -803,6 +834,22 @@ class TestCrowd:
             world.settle(most=2000)
         assert [a["id"] for a in world.answers] == list(range(10, 1010))
         world.assert_clean()
+
+    def test_hung_calls_can_be_cancelled(self, world: World) -> None:
+        """The notice does not wait behind what it cancels."""
+        world.rules["tools/call"] = silence
+        for number in range(200):
+            world.call(number + 10)
+        world.settle()
+        cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
+        world.link.find(10).cancelled = True
+        world.send({**cancel, "params": {"requestId": 10}})
+        world.settle()
+        assert world.times("notifications/cancelled") == 1
+        world.send({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+        world.settle()
+        assert world.said == [(1, "answer")]
+        assert world.link.find(10) is None
 
 
 class TestModern:
@@ -960,6 +1007,16 @@ class TestOld:
         world.pass_time(120)
         assert [identity for identity, _ in world.said] == [0]
         world.assert_clean()
+
+    def test_auto_takes_no_silent_stream_for_an_old_server(self) -> None:
+        world = World(transport="auto")
+        world.rules["initialize"] = lambda asked: asked.say(404)
+        world.rules["GET"] = lambda asked: asked.begin_stream()
+        world.send({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {}})
+        world.pass_time(25)
+        ((_, trouble),) = world.failures
+        assert "no MCP endpoint" in trouble.text
+        assert world.link.listening.transport == "auto"
 
     def test_cancelled_calls_are_forgotten(self, old: World) -> None:
         """A server answers no call that was cancelled, and there is no stream that would end."""

@@ -115,7 +115,7 @@ class Link:
 
     def again(self, request: Request) -> None:
         """Send a request again that was refused, now that ``headers`` gives others."""
-        self.submit(request)
+        self._retried(request)
 
     def give_up(self, request: Request, trouble: Trouble) -> None:
         """Fail a request that was refused."""

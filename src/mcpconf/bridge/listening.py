@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SHORTEST, _LONGEST = 0.25, 15.0  # seconds until a stream that was cut is opened again
 _STEADY = 5.0  # seconds; a stream that lasted as long was no failure
 _ENDPOINT_LIMIT = 20.0  # seconds in which an old server says where to post
+_NO_STREAM = 405
 _PASSING = frozenset((0, 408, 429, 500, 502, 503, 504))  # no answer for good
 
 
@@ -150,7 +151,8 @@ class Listening:
         if stream is self._stream and self._link.heads.post_path is None:
             self._link.detach(stream)
             self._link.away(Trouble("timeout", "its stream does not say where to post", retry=True))
-            self.over(stream, 0, streamed=False)
+            status = 0 if self._doubt is None else _NO_STREAM  # it is not an old server after all
+            self.over(stream, status, streamed=False)
 
     def _fail_all(self, trouble: Trouble) -> None:
         line, self._line = self._line, []

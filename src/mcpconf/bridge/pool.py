@@ -35,7 +35,7 @@ class Pool:
         if connection is not None:
             self._busy.add(connection)
             self._link.start(connection, request)
-        elif len(self._busy) >= _MOST_BUSY and not request.stream and not self._freed():
+        elif len(self._busy) >= _MOST_BUSY and request.wants_answer and not self._freed():
             self._line.append(request)
         else:
             connection = Connection(self._link, request)
@@ -44,12 +44,14 @@ class Pool:
             self._link.reactor.connect(self._link.endpoint, connection)
 
     def _freed(self) -> bool:
-        """End a stream that goes on although its answer has come."""
+        """End a stream that goes on although its answer has come, or is not wanted any more."""
         for connection in self._busy:
-            if connection.request is not None and connection.request.answered:
+            request = connection.request
+            if request is not None and (request.answered or request.cancelled):
                 self._busy.discard(connection)
-                connection.request = None
+                connection.request = request.connection = None
                 connection.close()
+                self._link.forget(request)
                 return True
         return False
 

@@ -43,10 +43,18 @@ def plain(text: str, limit: int = 160) -> str:
     return shown if len(shown) <= limit else shown[:limit] + "..."
 
 
+def _refuse(word: str) -> object:
+    raise ValueError(word)
+
+
+# Infinity and NaN are no JSON, nor is anything but UTF-8 (RFC 8259 §8.1): no client could read it.
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
+
+
 def parsed(text: bytes) -> Message:
     """A JSON object; {} where it is none."""
     try:
-        value = json.loads(text)
+        value = _STRICT.decode(text.decode())
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -64,7 +72,7 @@ def identity_in(text: bytes) -> object:
 def messages(text: bytes) -> list[Message] | None:
     """One message or a batch (2025-03-26); None where it is neither."""
     try:
-        value = json.loads(text)
+        value = _STRICT.decode(text.decode())
     except (ValueError, RecursionError):
         return None
     found = value if isinstance(value, list) else [value]
