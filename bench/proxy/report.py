@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Markdown tables from results/*.json:  report.py [results dir]  (medians over repetitions; ratios to direct)."""
+"""Markdown tables from the results: report.py [-v] [results directory].
+
+Medians over repetitions, ratios to direct; -v lists the reason of every failure of the matrix.
+"""
 
 import json
 import statistics as st
@@ -7,7 +10,18 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-R = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parent / "results")
+import procs as H
+
+WORDS = [w for w in sys.argv[1:] if w != "-v"]
+R = Path(WORDS[0] if WORDS else H.H2 + "/results")
+DIRECTIONS = {
+    "bridge": "Bridge: stdio client, HTTP server",
+    "gw-stdio": "Gateway in front of stdio servers",
+    "gw-http": "Gateway in front of HTTP servers",
+    "both-stdio": "Bridge and gateway, stdio servers",
+    "both-http": "Bridge and gateway, HTTP servers",
+}
+MARKS = {"p": "+", "F": "**F**", "n": ""}
 
 
 def load(n):
@@ -253,73 +267,46 @@ def gateway():
             )
 
 
+def mark(verdict):
+    if verdict is None:
+        return "."
+    return "~" if verdict.startswith("part") else MARKS.get(verdict[0], "?")
+
+
 def matrix():
     m = load("matrix.json")
-    if not m:
-        return
-    for d, title in (
-        ("bridge", "Bridge: stdio client, HTTP server"),
-        ("gw-stdio", "Gateway in front of stdio servers"),
-        ("gw-http", "Gateway in front of HTTP servers"),
-    ):
-        rows = [r for r in m if r["dir"] == d]
-        peers = [
-            p
-            for p in (
-                "direct",
-                "mcp-proxy",
-                "fastmcp",
-                "fastmcp-remote",
-                "mcp-stdio",
-                "mcp-remote",
-                "supergateway",
-                "mcp-proxy-js",
-                "mcp-hub",
-                "contextforge",
-                "litellm",
-                "floor",
-            )
-            if any(r["peer"] == p for r in rows)
-        ]
-        names = []
-        for r in rows:
-            if r["scenario"] not in names:
-                names.append(r["scenario"])
+    for d, title in DIRECTIONS.items():
+        rows = [r for r in m or () if r["dir"] == d]
+        if not rows:
+            continue
+        have = {r["peer"] for r in rows}
+        peers = [p for p in H.load_peers() if p in have]
+        names = list(dict.fromkeys(r["scenario"] for r in rows))
         cell = {(r["peer"], r["scenario"]): r for r in rows}
-
-        def mark(v):
-            return (
-                "."
-                if v is None
-                else {"p": "+", "F": "**F**", "n": ""}.get(v[0], "?")
-                if not v.startswith("part")
-                else "~"
-            )
-
-        print(
-            f"### {title}\n\n`+` pass, `~` with a reservation, **F** fail, blank not applicable\n"
-        )
+        print(f"### {title}\n")
+        print("`+` pass, `~` with a reservation, **F** fail, blank not applicable\n")
         print("| scenario | " + " | ".join(peers) + " |\n|---|" + ":-:|" * len(peers))
         for n in names:
-            print(
-                f"| {n} | "
-                + " | ".join(mark(cell.get((p, n), {}).get("verdict")) for p in peers)
-                + " |"
-            )
-        tot = []
+            marks = (mark(cell.get((p, n), {}).get("verdict")) for p in peers)
+            print(f"| {n} | " + " | ".join(marks) + " |")
+        totals = []
         for p in peers:
             vs = [cell[p, n]["verdict"] for n in names if (p, n) in cell]
-            tot.append(
-                f"{sum(v == 'pass' for v in vs)}/{sum(v.startswith('part') for v in vs)}/{sum(v.startswith('FAIL') for v in vs)}"
+            totals.append(
+                "/".join(str(sum(v.startswith(x) for v in vs)) for x in ("pass", "part", "FAIL"))
             )
-        print("| **pass/reservation/fail** | " + " | ".join(tot) + " |\n")
+        print("| **pass/reservation/fail** | " + " | ".join(totals) + " |\n")
         if "-v" in sys.argv:
-            for p in peers:
-                for n in names:
-                    r = cell.get((p, n))
-                    if r and r["verdict"].startswith(("FAIL", "part")):
-                        print(f"- {p} {n}: {r['verdict']} {r['note']}")
-            print()
+            reasons(peers, names, cell)
+
+
+def reasons(peers, names, cell):
+    for p in peers:
+        for n in names:
+            r = cell.get((p, n))
+            if r and r["verdict"].startswith(("FAIL", "part")):
+                print(f"- {p} {n}: {r['verdict']} {r['note']}")
+    print()
 
 
 def conformance():
