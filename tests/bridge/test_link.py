@@ -9,7 +9,7 @@ import pytest
 
 from mcpconf.bridge import Trouble
 
-from .paper import REFUSED, Asked, World, line
+from .paper import REFUSED, Asked, Wire, World, line
 
 
 @pytest.fixture
@@ -806,6 +806,18 @@ class TestClose:
         world.pass_time(60)
         assert over == [1]
         assert all(wire.closed for wire in world.wires)
+
+    def test_does_not_wait_for_a_connection_either(self, world: World) -> None:
+        over: list[int] = []
+        kept: list[Any] = []
+        world.connect = lambda _, stream: kept.append(stream)
+        world.link.close(lambda: over.append(1))
+        world.pass_time(60)
+        assert over == [1]
+        late = Wire(world, kept[0])
+        kept[0].opened(late)
+        assert late.closed
+        assert world.inbox == []
 
     def test_forgets_everything(self, world: World) -> None:
         world.rules["tools/call"] = silence

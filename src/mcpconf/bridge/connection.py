@@ -142,7 +142,10 @@ class Farewell:
 
     def opened(self, transport: Transport) -> None:
         self._transport = transport
-        transport.write(self._data)
+        if self._done is None:  # it took too long
+            transport.close()
+        else:
+            transport.write(self._data)
 
     def data(self, data: bytes) -> None:
         del data
