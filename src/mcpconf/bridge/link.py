@@ -451,7 +451,10 @@ class Link:
         """Try again after a pause, as long as there is patience."""
         request.attempts += 1
         self.away(trouble)
-        if self.reactor.now() >= request.deadline:
+        limit = request.deadline
+        if trouble.delivered is False:
+            limit = min(limit, request.haste)
+        if self.reactor.now() >= limit:
             self.fail(request, trouble)
             return
         pause = min(1.0, 0.02 * 2 ** min(request.attempts, 6))

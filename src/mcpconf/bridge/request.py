@@ -32,9 +32,9 @@ class Request:
     """
 
     __slots__ = (
-        "answered", "attempts", "cancelled", "connection", "deadline", "event_id", "heard", "hops",
-        "id", "line", "losses", "method", "own", "params", "pause", "resuming", "sent", "session",
-        "stream", "tag", "timer", "version",
+        "answered", "attempts", "cancelled", "connection", "deadline", "event_id", "haste",
+        "heard", "hops", "id", "line", "losses", "method", "own", "params", "pause", "resuming",
+        "sent", "session", "stream", "tag", "timer", "version",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class Request:
         self.version: str | None = version if isinstance(version, str) else None
         self.own = own
         self.deadline = deadline
+        self.haste = deadline  # the same while it is certain that it did not arrive
         self.stream = False
         self.attempts = 0
         self.hops = 0

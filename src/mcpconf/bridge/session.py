@@ -102,9 +102,10 @@ class Session:
     def _expire(self) -> None:
         self._expiry = None
         now = self._link.reactor.now()
-        for request in [r for r in self._waiting if r.deadline <= now]:
-            late = Trouble("timeout", "it does not answer", retry=True, delivered=False)
-            self._link.fail(request, self._link.trouble or late)
+        last = self._link.trouble or Trouble("timeout", "it does not answer")
+        late = Trouble(last.code, last.text, retry=True, delivered=False, said=last.said)
+        for request in [r for r in self._waiting if min(r.deadline, r.haste) <= now]:
+            self._link.fail(request, late)
         if self._waiting:
             self._expiry = self._link.reactor.after(_LOOK, self._expire)
 

@@ -208,6 +208,8 @@ class Child:
             code, killed = self._exit.si_status, self._exit.si_code != os.CLD_EXITED
         else:
             code, killed = abs(self._process.returncode), self._process.returncode < 0
+        if self.lines.too_long:
+            return "was ended: it wrote a line of more than 64 MB"
         return f"was ended by signal {code}" if killed else f"exited with status {code}"
 
     def _release(self) -> None:

@@ -41,6 +41,7 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization",
                    b"origin", b"mcp-session-id", b"mcp-protocol-version", b"last-event-id",
                    b"mcp-method", b"mcp-name", b"content-type", b"expect"})  # fmt: skip
+PATIENT = b"mcpconf-bridge"  # our own bridge: it waits for late servers by itself
 _MOST_FIELDS = 200
 _LONGEST_CHUNK_LINE = 1024
 CHUNKED = -1

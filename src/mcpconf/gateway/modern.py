@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mcpconf.gateway import headers, messages
 from mcpconf.gateway.exchange import Exchange
 from mcpconf.gateway.front import Connection
-from mcpconf.gateway.http import Head
+from mcpconf.gateway.http import PATIENT, Head
 from mcpconf.gateway.messages import META
 from mcpconf.gateway.ports import Message
 from mcpconf.gateway.trouble import Trouble, plain_error, trouble
@@ -82,6 +82,7 @@ class Shared:
             patience = PROBE_PATIENCE if self._upstream.shares_ids else REMOTE_PATIENCE
             self.service.loop.call_later(patience, self._probe_timed_out, key)
         line = self._renamed(body, message, key) if self._upstream.shares_ids else body
+        self._upstream.hasty = PATIENT in head.headers
         self._upstream.send(line, message, key)
 
     def _renamed(self, body: bytes, message: Message, key: bytes) -> bytes:

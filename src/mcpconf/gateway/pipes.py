@@ -28,7 +28,7 @@ class Lines:
         self._skipping = False
         self._paused = False
         self._read = _READ
-        self.too_long = 0
+        self.too_long = False  # it wrote a line without end, and is not read any more
         self._loop = asyncio.get_running_loop()
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._ready)
@@ -82,7 +82,9 @@ class Lines:
         if self._size > LONGEST_LINE:
             self._parts.clear()
             self._skipping = True
-            self.too_long += 1
+            self.too_long = True
+            self.close()
+            self._ended()
 
     def drain(self) -> None:
         """Read what is still in the pipe: the process has gone."""

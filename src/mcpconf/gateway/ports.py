@@ -17,6 +17,8 @@ class Upstream(Protocol):
     """
 
     shares_ids: bool
+    hasty: bool
+    """Whether the client of the next message tries again by itself, and wants to know soon."""
 
     def send(self, line: bytes, message: Message, key: bytes | None) -> None: ...
     def abandon(self, key: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mcpconf.bridge.endpoint import Endpoint, parse_endpoint
 from mcpconf.bridge.link import Link
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FRESH = 1.0  # seconds for which credentials are used without asking for them again
 _PATIENCE = 25.0  # seconds for which a message waits for a server that is not there
+_HASTE = 1.0  # the same for a client that tries again by itself
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal",  # noqa: S104
                  "gateway.docker.internal", "docker.for.mac.localhost"}  # fmt: skip
 _loops: dict[asyncio.AbstractEventLoop, AsyncioLoop] = {}
@@ -36,6 +37,15 @@ def _engine_loop() -> AsyncioLoop:
         _loops.clear()
         _loops[running] = AsyncioLoop()
     return _loops[running]
+
+
+class _Held(NamedTuple):
+    """A message until the address and the secrets are there."""
+
+    line: bytes
+    message: Message
+    key: bytes | None
+    hasty: bool
 
 
 class HttpUpstream:
@@ -50,7 +60,8 @@ class HttpUpstream:
         self._headers: Headers = ()
         self._url = ""
         self._reached = 0.0
-        self._held: list[tuple[bytes, Message, bytes | None]] = []
+        self.hasty = False
+        self._held: list[_Held] = []
         self._requests: dict[bytes, Request] = {}
         self._renewed: set[Request] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,17 +74,19 @@ class HttpUpstream:
             return
         now = self._service.loop.time()
         if self._link is not None and not self._held and now - self._reached < _FRESH:
-            self._send(self._link, line, message, key)
+            self._send(self._link, _Held(line, message, key, self.hasty))
             return
-        self._held.append((line, message, key))
+        self._held.append(_Held(line, message, key, self.hasty))
         if len(self._held) == 1:
             self._begin(self._reach())
 
-    def _send(self, link: Link, line: bytes, message: Message, key: bytes | None) -> None:
-        request = link.send(line, message)
-        request.tag = key
-        if key is not None:
-            self._requests[key] = request
+    def _send(self, link: Link, held: _Held) -> None:
+        request = link.send(held.line, held.message)
+        request.tag = held.key
+        if held.hasty:
+            request.haste = self._service.loop.time() + _HASTE
+        if held.key is not None:
+            self._requests[held.key] = request
 
     async def _reach(self) -> None:
         """Get the address and the secrets as they are now, then send what waits."""
@@ -87,9 +100,9 @@ class HttpUpstream:
             return
         self._reached = self._service.loop.time()
         held, self._held = self._held, []
-        for line, message, key in held:
+        for waiting in held:
             if not self._closed:
-                self._send(link, line, message, key)
+                self._send(link, waiting)
 
     def _linked(self, reach: Reach) -> Link:
         self._take(reach)
@@ -111,9 +124,9 @@ class HttpUpstream:
 
     def _fail_held(self, cause: Trouble) -> None:
         held, self._held = self._held, []
-        for _, _, key in held:
-            if key is not None and not self._closed:
-                self._owner.failed(key, cause._replace(delivered=False))
+        for waiting in held:
+            if waiting.key is not None and not self._closed:
+                self._owner.failed(waiting.key, cause._replace(delivered=False))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -121,7 +134,7 @@ class HttpUpstream:
         task.add_done_callback(self._tasks.discard)
 
     def abandon(self, key: bytes) -> None:
-        self._held = [item for item in self._held if item[2] != key]
+        self._held = [item for item in self._held if item.key != key]
         request = self._requests.pop(key, None)
         if request is not None and self._link is not None:
             self._link.abandon(request)

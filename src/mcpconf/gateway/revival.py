@@ -46,6 +46,7 @@ class Revival:
     """One owner's conversation with a server."""
 
     shares_ids = True
+    hasty = False  # nobody knows how long a process takes to start
 
     def __init__(self, service: Service, owner: Owner, start: Start) -> None:
         self._service = service

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcpconf.gateway import messages
 from mcpconf.gateway.exchange import Exchange
 from mcpconf.gateway.front import Connection
-from mcpconf.gateway.http import Head
+from mcpconf.gateway.http import PATIENT, Head
 from mcpconf.gateway.listener import Listener
 from mcpconf.gateway.ports import Message, Upstream
 from mcpconf.gateway.stream import Stream, parse_event_id
@@ -73,6 +73,7 @@ class Session:
         exchange = Exchange(self, connection, key, method, self.used)
         exchange.may_stream = _takes_events(head)
         self._register(exchange, message)
+        self._upstream.hasty = PATIENT in head.headers
         self._upstream.send(body, message, key)
 
     def _register(self, exchange: Exchange, message: Message) -> None:
