@@ -58,7 +58,7 @@ class World:
     servers: dict[str, H.HttpBackend] = field(default_factory=dict)
     gateway: H.Proc | None = None
     port: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: Any = field(default_factory=threading.RLock)
 
     def start(self) -> None:
         for name in NAMES[self.plain ^ 1 :]:
