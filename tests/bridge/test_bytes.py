@@ -203,7 +203,7 @@ class TestBody:
                 ended.append(connection.take_text())
 
         request = Request(b"", {"id": 1, "method": "x"}, 0.0)
-        connection = Connection(Receiver(), request)
+        connection = Connection(Receiver(), Receiver(), request)
         connection.reader.expect()
         return connection, ended
 

@@ -12,7 +12,8 @@ From the bottom up::
     responses, events                  bytes → responses, events: no socket, no clock
     request, tools, heads, verdict     a message, the bytes it becomes, what a response means
     connection, pool                   HTTP connections
-    session, listening, link           a client's conversation with a server, and what it survives
+    session, listening, delivery,
+    replies, link                      a client's conversation with a server, and what it survives
     sockets, race, loop                sockets and timers for a process of its own
     memory, target                     what the server said last time; where it is
     start, lists, pipes, conversation  the bridge: the client never waits, and is told the truth

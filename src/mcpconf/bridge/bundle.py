@@ -31,8 +31,8 @@ _TITLE = "# The bridge of mcpconf, Apache-2.0.  Made from src/mcpconf/bridge/: c
 # Later modules use earlier ones.
 _ORDER = """
     limits text trouble endpoint responses events request reactor tools heads verdict connection
-    pool session listening link sockets race loop memory target start lists pipes conversation
-    itself command
+    pool session listening delivery replies link sockets race loop memory target start lists pipes
+    conversation itself command
 """.split()
 _OWN_IMPORT = re.compile(
     r"^[ ]*from mcpconf\.bridge\.\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.MULTILINE

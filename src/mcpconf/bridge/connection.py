@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     from mcpconf.bridge.responses import Headers
     from mcpconf.bridge.trouble import Trouble
 
-    class Receiver(Protocol):
-        """What becomes of a connection: the link."""
+    class Carrier(Protocol):
+        """Who has a request on the connection."""
 
         def connected(self, connection: Connection, /) -> None: ...
         def unreachable(self, connection: Connection, trouble: Trouble, /) -> None: ...
+        def broken(self, connection: Connection, trouble: Trouble, /) -> None: ...
+        def lost(self, connection: Connection, /) -> None: ...
+
+    class Reader(Protocol):
+        """Who reads what comes back."""
+
         def begun(self, connection: Connection, /) -> None: ...
         def event(self, request: Request, event: Event, /) -> None: ...
         def ended(self, connection: Connection, /) -> None: ...
-        def broken(self, connection: Connection, trouble: Trouble, /) -> None: ...
-        def lost(self, connection: Connection, /) -> None: ...
 
 
 _MOST_PARTS = 1024
@@ -36,11 +40,12 @@ _MOST_PARTS = 1024
 class Connection:
     """One HTTP connection of a link.  It carries one request at a time."""
 
-    __slots__ = ("_events", "_parts", "headers", "idle_since", "link", "reader",
+    __slots__ = ("_delivery", "_events", "_parts", "_replies", "headers", "idle_since", "reader",
                  "request", "size", "status", "streaming", "transport")  # fmt: skip
 
-    def __init__(self, link: Receiver, request: Request) -> None:
-        self.link = link
+    def __init__(self, carrier: Carrier, replies: Reader, request: Request) -> None:
+        self._delivery = carrier
+        self._replies = replies
         self.request: Request | None = request
         self.transport: Transport | None = None
         self.reader = ResponseReader(self)
@@ -68,20 +73,20 @@ class Connection:
 
     def opened(self, transport: Transport) -> None:
         self.transport = transport
-        self.link.connected(self)
+        self._delivery.connected(self)
 
     def failed(self, trouble: Trouble) -> None:
-        self.link.unreachable(self, trouble)
+        self._delivery.unreachable(self, trouble)
 
     def data(self, data: bytes) -> None:
         try:
             self.reader.feed(data)
         except Malformed as fault:
-            self.link.broken(self, fault.trouble)
+            self._delivery.broken(self, fault.trouble)
 
     def closed(self) -> None:
         if not self.reader.eof():
-            self.link.lost(self)
+            self._delivery.lost(self)
 
     # what the reader says
 
@@ -93,7 +98,7 @@ class Connection:
         self.streaming = status == 200 and kind.startswith(b"text/event-stream")  # noqa: PLR2004
         if self.streaming:
             self._events = EventReader()
-        self.link.begun(self)
+        self._replies.begun(self)
 
     def body(self, piece: bytes) -> None:
         request = self.request
@@ -109,7 +114,7 @@ class Connection:
             return
         for event in self._events.feed(piece):
             if self.request is request:  # else it was discarded on the way
-                self.link.event(request, event)
+                self._replies.event(request, event)
 
     def _gather(self) -> None:
         """Many small pieces would take many times their size."""
@@ -119,7 +124,7 @@ class Connection:
         self._parts = [whole]
 
     def end(self) -> None:
-        self.link.ended(self)
+        self._replies.ended(self)
 
     def close(self) -> None:
         if self.transport is not None:

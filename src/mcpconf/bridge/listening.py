@@ -167,7 +167,7 @@ class Listening:
         for request in link.unanswered():
             if request is opening or request in unsent or not request.sent:
                 continue
-            if link.may_repeat(request):
+            if link.delivery.may_repeat(request):
                 unsent.append(request)
             else:
                 link.fail(request, may_have_run(trouble))
@@ -176,11 +176,11 @@ class Listening:
             link.detach(request)
             if request is not opening:
                 request.sent = False
-                link.retry(request, trouble)
+                link.delivery.retry(request, trouble)
         if opening is not None and opening not in unsent:
             link.detach(opening)
-            link.retry(opening, trouble)
+            link.delivery.retry(opening, trouble)
         elif opening is not None:
-            link.retry(opening, trouble)
+            link.delivery.retry(opening, trouble)
         else:
             link.reactor.after(_SHORTEST, link.session.reopen)

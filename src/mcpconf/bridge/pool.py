@@ -34,11 +34,11 @@ class Pool:
         connection = self._fresh(request) if self._idle else None
         if connection is not None:
             self._busy.add(connection)
-            self._link.start(connection, request)
+            self._link.delivery.start(connection, request)
         elif len(self._busy) >= _MOST_BUSY and request.wants_answer and not self._freed():
             self._line.append(request)
         else:
-            connection = Connection(self._link, request)
+            connection = Connection(self._link.delivery, self._link.replies, request)
             request.connection = connection
             self._busy.add(connection)
             self._link.reactor.connect(self._link.endpoint, connection)
@@ -65,7 +65,7 @@ class Pool:
         while self._idle:
             connection = self._idle.pop()
             transport, age = connection.transport, now - connection.idle_since
-            young = age < limit or (age < _STALE and self._link.may_repeat(request))
+            young = age < limit or (age < _STALE and self._link.delivery.may_repeat(request))
             if young and transport is not None and connection.reader.reusable:
                 if transport.alive():
                     return connection

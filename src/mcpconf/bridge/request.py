@@ -76,3 +76,10 @@ class Request:
     def key(self) -> tuple[bool, object]:
         """Tell ``1`` from ``"1"``: the two are different ids."""
         return isinstance(self.id, str), self.id
+
+
+def stop_timer(request: Request) -> None:
+    """Nothing will happen to it by itself any more."""
+    if request.timer is not None:
+        request.timer.cancel()
+        request.timer = None
