@@ -52,22 +52,30 @@ async def server_crash_mid_call(r):
     raise Part(f"same session stays dead ({err}); a new session works")
 
 
+async def slow_start(r, seconds):
+    r.proxied()
+    await r.gateway(args=("--start-delay", str(seconds)))
+    if not r.stdio_client:
+        c, _ = await r.gw.ready("s0", seconds + 35)
+        r.clients.append(c)
+    else:
+        await run(r.gw.listening)
+        c = await r.spawn()
+        await c.initialize(timeout=30)  # Claude Code's patience
+        tools = await c.request("tools/list", {}, timeout=seconds + 15)
+        if not any(x["name"] == "echo" for x in tools["tools"]):
+            await c.wait_for(lambda m: m["method"] == "notifications/tools/list_changed", 50)
+    await c.call("echo", {}, timeout=50)
+
+
 @scenario(*TO_STDIO)
 async def server_start_5s(r):
-    r.proxied()
-    await r.gateway(args=("--start-delay", "5"))
-    c, _dt = await r.gw.ready("s0", 30)
-    r.clients.append(c)
-    await c.call("echo", {}, timeout=20)
+    await slow_start(r, 5)
 
 
 @scenario(*TO_STDIO, slow=True)
 async def server_start_40s(r):
-    r.proxied()
-    await r.gateway(args=("--start-delay", "40"))
-    c, _dt = await r.gw.ready("s0", 75)
-    r.clients.append(c)
-    await c.call("echo", {}, timeout=50)
+    await slow_start(r, 40)
 
 
 N_AMONG = 20
