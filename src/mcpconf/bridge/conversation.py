@@ -26,6 +26,7 @@ _NO_JSON, _NO_MESSAGE, _TROUBLE = -32700, -32600, -32000
 _UNAUTHORIZED = 401
 _FAREWELL = 0.6  # seconds
 _LEAST_PATIENCE = 2.0
+_GATEWAY_LIMIT = 150.0
 _NOWHERE = Endpoint("unix", "localhost", 80, "/", socket="/nonexistent/mcpconf")
 
 
@@ -38,6 +39,8 @@ class Bridge:
         self.memory = memory
         target.load()
         self.link = Link(self.loop, target.endpoint or _NOWHERE, self, patience=patience)
+        if target.gateway:  # which says by itself what keeps a server from answering
+            self.link.opening_limit = _GATEWAY_LIMIT
         self.start = Start(self)
         self.lists = Lists(self)
         self._pipes = Pipes(self.loop, self.client, self.leave)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mcpconf.bridge.connection import Connection
     from mcpconf.bridge.link import Link
 
-_OPENING_LIMIT = 20.0  # seconds for one attempt to initialize; then a fresh connection
-
 
 class Delivery:
     """Writes requests on connections, and decides what follows when one is lost."""
@@ -28,6 +26,10 @@ class Delivery:
 
     def start(self, connection: Connection, request: Request) -> None:
         """Write a request on an open connection."""
+        if not (request.stream or self._link.listening.postable):
+            self._link.pool.discard(connection)  # meanwhile nobody knows where to post
+            self.again(request)
+            return
         try:
             pairs = self._link.owner.headers(request)
             data = self._link.heads.encode(request, pairs, self._link.tools)
@@ -37,7 +39,7 @@ class Delivery:
             return
         if request is self._link.session.opening:
             request.timer = self._link.reactor.after(
-                _OPENING_LIMIT, lambda: self._too_slow(request)
+                self._link.opening_limit, lambda: self._too_slow(request)
             )
         request.session = self._link.heads.session
         connection.start(request, data)

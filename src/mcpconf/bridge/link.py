@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mcpconf.bridge.text import Message
 
 _FAREWELL_LIMIT = 5.0
+_OPENING_LIMIT = 20.0  # seconds for one attempt to initialize; then a fresh connection
 
 
 class Link:
@@ -51,6 +52,7 @@ class Link:
         self.patience = patience
         self.trouble: Trouble | None = None  # the last one, while the server is away
         self.away_since = 0.0
+        self.opening_limit = _OPENING_LIMIT
         self.closed = False
         self.tools = Tools()
         self.heads = Heads(endpoint)
@@ -112,7 +114,7 @@ class Link:
 
     def reopen(self) -> None:
         """Begin the session anew, if there is none; ``owner.reopened`` tells when it is there."""
-        self.session.reopen_if_closed()
+        self.session.reopen()
 
     def move(self, endpoint: Endpoint) -> None:
         """The server lives somewhere else from now on."""

@@ -38,9 +38,14 @@ class Listening:
     def old(self) -> bool:
         return self.transport == "sse"
 
+    @property
+    def postable(self) -> bool:
+        """Whether it is known where to post."""
+        return not self.old or self._link.heads.post_path is not None
+
     def ready_for(self, request: Request) -> bool:
         """Whether a message can be sent; if not it is kept until it can."""
-        if not self.old or self._link.heads.post_path is not None:
+        if self.postable:
             return True
         self._line.append(request)
         self.open()
@@ -75,6 +80,8 @@ class Listening:
         if self.old:
             self._link.heads.post_path = None
             self._link.heads.forget()
+            for request in self._accepted(Trouble("session-lost", "its session was lost")):
+                self._link.delivery.again(request)
 
     def forget(self, request: Request) -> None:
         if request in self._line:
@@ -164,13 +171,7 @@ class Listening:
         link = self._link
         opening = link.session.opening
         unsent, self._line = self._line, []
-        for request in link.unanswered():
-            if request is opening or request in unsent or not request.sent:
-                continue
-            if link.delivery.may_repeat(request):
-                unsent.append(request)
-            else:
-                link.fail(request, may_have_run(trouble))
+        unsent += self._accepted(trouble)
         link.session.close()
         for request in unsent:
             link.detach(request)
@@ -184,3 +185,18 @@ class Listening:
             link.delivery.retry(opening, trouble)
         else:
             link.reactor.after(_SHORTEST, link.session.reopen)
+
+    def _accepted(self, trouble: Trouble) -> list[Request]:
+        """What waits for an answer on the stream that is gone; returns what may be asked again."""
+        link = self._link
+        again: list[Request] = []
+        for request in link.unanswered():
+            on_its_way = request.sent and request.timer is None
+            if request is link.session.opening or not on_its_way or request.version is not None:
+                continue
+            if link.delivery.may_repeat(request):
+                request.sent = False
+                again.append(request)
+            else:
+                link.fail(request, may_have_run(trouble))
+        return again

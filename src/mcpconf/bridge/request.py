@@ -51,7 +51,7 @@ class Request:
         self.version: str | None = version if isinstance(version, str) else None
         self.own = own
         self.deadline = deadline
-        self.haste = deadline  # the same while it is certain that it did not arrive
+        self.haste = float("inf")  # another, while it is certain that it did not arrive
         self.stream = False
         self.attempts = 0
         self.hops = 0

@@ -139,7 +139,7 @@ class Session:
     def reopen(self) -> None:
         """Begin anew with the client's own initialize."""
         first, link = self._first, self._link
-        if first is None or self.opening is not None or link.closed:
+        if first is None or self.opening is not None or self.is_open or link.closed:
             return
         replay = Request(
             first.line, parsed(first.line), link.reactor.now() + link.patience, own=True
@@ -211,13 +211,9 @@ class Session:
             self.reopen()
         elif request.own:
             self._link.forget(request)
-            self.reopen_if_closed()
+            self.reopen()
         else:
             self._route(request)
-
-    def reopen_if_closed(self) -> None:
-        if not self.is_open:
-            self.reopen()
 
     def close(self) -> None:
         """What is known of the session holds no more."""
