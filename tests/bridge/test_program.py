@@ -260,7 +260,7 @@ class TestOneFile:
         names = {a.name for n in tree.body if isinstance(n, ast.Import) for a in n.names}
         names |= {str(n.module) for n in tree.body if isinstance(n, ast.ImportFrom)}
         assert names <= {
-            "__future__", "errno", "heapq", "json", "os", "re", "selectors", "socket", "stat",
+            "__future__", "errno", "gc", "heapq", "json", "os", "re", "selectors", "socket", "stat",
             "sys", "time",
         }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import selectors
@@ -18,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_GARBAGE = 20_000  # objects; a message makes few cycles, and looking for them costs time
 
 USAGE = """\
 usage: mcpconf-bridge NAME [--config FILE]     through the gateway
@@ -48,6 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     path = os.path.join(cache, _slug(url or name) + ".json") if cache else ""
     bridge = Bridge(target, Memory(path))
     _on_signals(bridge)
+    gc.set_threshold(_GARBAGE)
     bridge.run()
     return 0
 

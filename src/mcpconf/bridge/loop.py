@@ -49,6 +49,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._timers: list[Delayed] = []
         self._kept: list[object] = []
+        self._soon: list[Callable[[], None]] = []
         self._held: list[SocketTransport] = []
         self._lucky: dict[tuple[str, int], Any] = {}  # the address that worked last
 
@@ -106,6 +107,14 @@ class Loop:
                 call = heappop(timers).call
                 if call is not None:
                     call()
+        if self._soon:
+            soon, self._soon = self._soon, []
+            for call in soon:
+                call()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call when everything that is ready now is done."""
+        self._soon.append(call)
 
     def _next(self) -> float | None:
         timers = self._timers

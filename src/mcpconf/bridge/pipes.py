@@ -6,7 +6,7 @@ import os
 import selectors
 import stat
 
-from mcpconf.bridge.limits import LONGEST
+from mcpconf.bridge.limits import LITTLE, LONGEST, MUCH
 from mcpconf.bridge.sockets import ignore
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mcpconf.bridge.loop import Loop
 
 _STDIN, _STDOUT = 0, 1
-_AT_ONCE = 262144  # bytes
 _MOST_WAITING = 32 * 1024 * 1024  # bytes for a client that does not read; then servers wait as well
 _NO_JSON = b"\0"  # what is left of a line that is too long: refused when it ends
 
@@ -30,6 +29,7 @@ class Pipes:
         self._over = over
         self._parts: list[bytes] = []
         self._held = 0
+        self._room = LITTLE
         self._out: list[bytes | memoryview] = []
         self._waiting = 0  # bytes of it
         self._ended = False
@@ -51,12 +51,13 @@ class Pipes:
     def _read(self, mask: int) -> None:
         del mask
         try:
-            data = os.read(_STDIN, _AT_ONCE)
+            data = os.read(_STDIN, self._room)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:  # its terminal is gone
             data = b""
         if data:
+            self._room = MUCH if len(data) == self._room else LITTLE
             self._take(data)
             return
         self._ended = True
@@ -87,7 +88,7 @@ class Pipes:
         self._out += (line, b"\n")
         self._waiting += len(line) + 1
         if not waiting:
-            self._flush()
+            self._loop.soon(self._flush)  # together with what else is ready
         elif self._waiting > _MOST_WAITING:
             self._loop.full = True
 

@@ -8,6 +8,7 @@ import selectors
 import socket
 import sys
 
+from mcpconf.bridge.limits import LITTLE, MUCH
 from mcpconf.bridge.text import plain
 from mcpconf.bridge.trouble import Trouble
 
@@ -41,6 +42,7 @@ class SocketTransport:
         self._fd = sock.fileno()
         self._out: list[bytes | memoryview] = []
         self._tls = endpoint.scheme == "https"
+        self._room = LITTLE
         self._written = 0  # bytes that were asked for
         self._given = 0  # and those that the kernel took
         self._begun = 0  # where the last request begins
@@ -204,7 +206,7 @@ class SocketTransport:
             self._loop.hold(self)
             return
         try:
-            data = self._sock.recv(262144)
+            data = self._sock.recv(self._room)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -217,6 +219,7 @@ class SocketTransport:
             self._ended = True
             self._over()
             return
+        self._room = MUCH if len(data) == self._room else LITTLE
         self._stream.data(data)
         if self._tls and self._open and self._sock.pending():
             self._read()

@@ -7,6 +7,7 @@ import re
 from mcpconf.bridge.endpoint import same_origin_path
 from mcpconf.bridge.text import (
     ANSWER,
+    CHECKED,
     compact,
     identity_in,
     is_sound,
@@ -93,20 +94,27 @@ def judge(exchange: Exchange) -> Verdict:
 def _success(request: Request, headers: Headers, text: bytes) -> Verdict:
     if not request.wants_answer:
         return Verdict("accepted")
-    if not text.strip():
+    if not text or text.isspace():
         return Verdict("failed", Trouble("not-mcp", "it answers without content"))
     line = one_line(text)
-    found = ANSWER.match(line, 0, 512)
-    if found is not None and same_id(found[1], request) and is_sound(line):
+    if _is_answer(line, request):
         return Verdict("answer", line)
     several = messages(line)
     if several is not None and len(several) == 1 and _answers(several[0], request):
-        return Verdict("answer", line)  # its keys in another order
+        return Verdict("answer", line)  # a large one with its keys in another order
     if several is not None:
         return Verdict("messages", [compact(m) for m in several])
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     what = plain(kind.decode("latin-1"), 40) or "something without a type"
     return Verdict("failed", Trouble("not-mcp", f"it answers with {what} instead of JSON-RPC"))
+
+
+def _is_answer(line: bytes, request: Request) -> bool:
+    """Whether a text is the answer; a large one is not parsed for that."""
+    if len(line) <= CHECKED:
+        return _answers(parsed(line), request)
+    found = ANSWER.match(line, 0, 512)
+    return found is not None and same_id(found[1], request) and is_sound(line)
 
 
 def same_id(text: bytes, request: Request) -> bool:
