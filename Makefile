@@ -47,11 +47,17 @@ bridge: setup
 bench: setup
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/scale.py
+	$(BIN)/python bench/runtime.py
 
 # The real clients against mcpconf: generated configurations, needs npm.
 parity: setup
 	$(BIN)/python -m tests.parity.install_clients
 	$(BIN)/python -m pytest tests/parity $(ARGS)
+
+# The official conformance suite, directly and through bridge and gateway, needs npm.
+conformance: setup
+	$(BIN)/python -m tests.conformance.install_suite
+	$(BIN)/python bench/proxy/conformance.py
 
 clean:
 	rm -rf $(VENV) .clients dist

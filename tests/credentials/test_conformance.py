@@ -1,7 +1,6 @@
 """The official suite's OAuth scenarios for clients, all of them, through our login.
 
-Set BENCH_NODE22 (Node 22 or newer) and BENCH_CONFORMANCE (dist/index.js of the npm package
-@modelcontextprotocol/conformance) to run it; it takes about a minute.
+It takes about a minute, and needs ``python -m tests.conformance.install_suite``.
 """
 
 from __future__ import annotations
@@ -14,19 +13,27 @@ from pathlib import Path
 
 import pytest
 
-NODE = os.environ.get("BENCH_NODE22", "")
-SUITE = os.environ.get("BENCH_CONFORMANCE", "")
+from tests.conformance.install_suite import NODE, SUITE
+
 HOST = Path(__file__).with_name("conformance_host.py")
 ROW = re.compile(r"^([✓✗]) (auth/[\w.-]+): (\d+) passed, (\d+) failed", re.MULTILINE)
 EXTENSION = re.compile(r"^\s+[✓✗] (auth/[\w.-]+) \(extension", re.MULTILINE)
 
-pytestmark = pytest.mark.skipif(not (NODE and SUITE), reason="the official suite is not here")
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    if NODE.exists() and SUITE.exists():
+        return
+    why = "needs `python -m tests.conformance.install_suite`"
+    if "CI" in os.environ:
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def run(*words: str) -> str:
     host = f"{sys.executable} {HOST}"
     done = subprocess.run(
-        [NODE, SUITE, "client", "--command", host, "--timeout", "25000", *words],
+        [str(NODE), str(SUITE), "client", "--command", host, "--timeout", "25000", *words],
         capture_output=True,
         text=True,
         check=False,

@@ -19,10 +19,6 @@ JOBS = 10  # most of a scenario is waiting
 LONGEST = 600
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "runtime: bridge and gateway against scripted faults")
-
-
 class Matrix:
     """The rows of ``scenarios.py``, as they come."""
 
