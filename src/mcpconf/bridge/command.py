@@ -47,7 +47,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except ValueError as fault:
         sys.stderr.write(f"mcpconf-bridge: {fault}\n")
         return 2
-    path = os.path.join(cache, _slug(url or name) + ".json") if cache else ""
+    target.load()
+    path = os.path.join(cache, _slug(target.identity) + ".json") if cache else ""
     bridge = Bridge(target, Memory(path))
     _on_signals(bridge)
     gc.set_threshold(_GARBAGE)

@@ -37,7 +37,6 @@ class Bridge:
         self.loop = Loop()
         self.target = target
         self.memory = memory
-        target.load()
         self.link = Link(self.loop, target.endpoint or _NOWHERE, self, patience=patience)
         if target.gateway:  # which says by itself what keeps a server from answering
             self.link.opening_limit = _GATEWAY_LIMIT

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _GREETING_LIMIT = 2.0  # seconds until a server is taken to know that the client is ready
 _LOOK = 0.25
-_MOST_LOSSES = 8
+_MOST_LOSSES = 3  # of one request; what is lost again and again is not the session
 _MOST_GREETINGS = 3
 _UNSAID = "2025-03-26"  # the version of a server that names none (MCP 2025-06-18, Transports)
 

@@ -33,6 +33,7 @@ class Target:
         self.trouble: Trouble | None = None  # with what says where it is
         self.endpoint: Endpoint | None = parse_endpoint(url) if url else None
         self.headers: Sequence[tuple[str, str]] = ()
+        self.identity = url or name  # tells servers apart that have one name in two projects
 
     def load(self) -> None:
         """Look where the server is now."""
@@ -68,6 +69,7 @@ class Target:
             shown = f"[{host}]" if ":" in host else host
             where = f"http://{shown}:{int(gateway['port'])}{path}"
         self.endpoint = parse_endpoint(where)
+        self.identity = path.strip("/")
         token = header_value(str(document["token"]))
         self.headers = (("Authorization", f"Bearer {token}"), (PATIENT, "1"))
 
