@@ -157,3 +157,36 @@ def test_a_websocket(gateway: Callable[..., Gateway]) -> None:
     waiting = time.monotonic()
     assert client.tool("echo").trouble["code"] in {"server-exited", "unreachable"}
     assert time.monotonic() - waiting < 5
+
+
+def test_a_websocket_takes_its_headers_to_no_other_server(gateway: Callable[..., Gateway]) -> None:
+    pytest.importorskip("websockets")
+    heard: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            heard.append(f"{self.path} {self.headers}")
+            self.send_response(307 if self.path == "/mcp" else 404)
+            if self.path == "/mcp":
+                self.send_header("Location", f"ws://localhost:{self.server.server_port}/stolen")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"ws://127.0.0.1:{server.server_port}/mcp"
+        entry = {"type": "ws", "url": url, "headers": {"X-Api-Key": "of-the-host"}}
+        answer = gateway({"s0": entry}).client().greet()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert "of-the-host" in heard[0]
+    assert not [h for h in heard if "/stolen" in h], "the key went to another origin"
+    assert answer.trouble["code"] == "redirected"

@@ -82,7 +82,7 @@ class Socket:
         client = await asyncio.to_thread(importlib.import_module, "websockets.asyncio.client")
         errors = importlib.import_module("websockets.exceptions")
         try:
-            socket = await client.connect(
+            opening = client.connect(
                 reach.url,
                 additional_headers=[*reach.headers],
                 subprotocols=["mcp"],
@@ -91,6 +91,9 @@ class Socket:
                 compression=None,
                 proxy=None,
             )
+            # the library would follow a redirect, to another server too and with our headers
+            opening.process_redirect = _as_it_is
+            socket = await opening
         except errors.InvalidStatus as refused:
             return _refusal(refused.response.status_code)
         except TimeoutError:
@@ -123,9 +126,16 @@ class Socket:
                 return
 
 
+def _as_it_is(error: Exception) -> Exception:
+    return error
+
+
 def _refusal(status: int) -> Trouble:
     if status in _UNAUTHORIZED:
         return trouble("refused-login", f"it refuses the request (HTTP {status})")
+    if status // 100 == 3:  # noqa: PLR2004
+        text = f"it redirects its WebSocket elsewhere (HTTP {status}); write that address in"
+        return trouble("redirected", text)
     return trouble("http-status", f"it answered the opening of a WebSocket with HTTP {status}")
 
 
