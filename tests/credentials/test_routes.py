@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,36 @@ def test_a_directory_and_a_pipe_are_not_read(tmp_path, written) -> None:
     file.rmdir()
     os.mkfifo(file)
     assert code_of(credentials(tmp_path), route)[0] == "secret-missing"
+
+
+def test_nobody_waits_for_the_writer_of_a_pipe(tmp_path, written, monkeypatch) -> None:
+    """The container may exchange .mcp.json for a pipe just after it was looked at."""
+    file, route = written({"url": "u", "headers": {"X": "1"}}, url="https://a.example")
+    regular = os.stat(file)
+    monkeypatch.setattr("mcpconf.credentials.documents._stat", lambda _: regular)
+    file.unlink()
+    os.mkfifo(file)
+    looking = threading.Thread(
+        target=lambda: code_of(credentials(tmp_path), route), name="looking", daemon=True
+    )
+    looking.start()
+    looking.join(2)
+    waits = looking.is_alive()
+    if waits:
+        os.close(os.open(file, os.O_WRONLY))  # let it go
+    assert not waits
+
+
+def test_what_a_container_may_write_is_not_read_at_any_length(tmp_path) -> None:
+    file = tmp_path / ".mcp.json"
+    entry = {"url": "u", "headers": {"X": "1"}}
+    file.write_text(json.dumps({"mcpServers": {"ctx": entry}, "": "x" * 2_097_152}))
+    refs = {"X": Ref(str(file), "/mcpServers/ctx/headers/X", 2)}
+    code, text = code_of(
+        credentials(tmp_path), route_of(file, entry, url="https://a", headers=refs)
+    )
+    assert code == "secret-missing"
+    assert "larger" in text
 
 
 def test_a_variable_that_is_not_set_is_named(tmp_path, written) -> None:

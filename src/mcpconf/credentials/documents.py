@@ -18,6 +18,8 @@ from mcpconf.origin import Source
 Stamp = tuple[int, ...]
 
 _LARGEST = 256 * 1024 * 1024  # bytes; the client sets no limit for ~/.claude.json (fact 34)
+_LARGEST_OTHER = 2_097_152  # its limit for .mcp.json (fact 33), which a container may write
+_OF_THE_USER = (".claude.json", ".config.json")
 
 
 class _Kept(NamedTuple):
@@ -114,15 +116,19 @@ def _step(value: Json, step: str) -> Json:
 
 
 def _load(path: str) -> tuple[Json, os.stat_result]:
-    """Read a whole file; its status is that of the file that was read."""
+    """Read a whole file; its status is that of the file that was read.
+
+    Somebody in the container may put a pipe in its place at any moment: nobody waits for a writer.
+    """
+    largest = _LARGEST if os.path.basename(path) in _OF_THE_USER else _LARGEST_OTHER
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            raw = file.read(_LARGEST + 1)
+        with open(path, "rb", opener=_at_once) as file:
+            status = _regular(path, os.fstat(file.fileno()))
+            raw = file.read(largest + 1)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
-    if len(raw) > _LARGEST:
-        raise Missing("secret-missing", f"`{path}` is larger than {_LARGEST} bytes")
+    if len(raw) > largest:
+        raise Missing("secret-missing", f"`{path}` is larger than {largest} bytes")
     document = parse(Source(path, raw.decode("utf-8", "replace")))
     if isinstance(document, Fault):
         where = f"line {document.line}, column {document.column}"
@@ -131,11 +137,19 @@ def _load(path: str) -> tuple[Json, os.stat_result]:
     return document.value, status
 
 
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _stat(path: str) -> os.stat_result:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
+    return _regular(path, status)
+
+
+def _regular(path: str, status: os.stat_result) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise Missing("secret-missing", f"`{path}` is not a regular file")
     return status
