@@ -27,6 +27,7 @@ import mcpconf.bridge
 from mcpconf.bridge import bundle, command
 from mcpconf.bridge.itself import CODE_MARK
 from mcpconf.bridge.target import Target
+from mcpconf.bridge.trouble import Trouble, of_gateway, refusal
 
 PACKAGE = Path(mcpconf.bridge.__file__).parent
 PYTHON = Path(sys.executable).resolve()
@@ -363,13 +364,45 @@ class TestStart:
         assert "connection refused" in result["instructions"]
 
     def test_a_place_that_nobody_knows_is_named(self, run: Any, tmp_path: Path) -> None:
-        bridge = run("github", "--config", str(tmp_path / "none.json"), MCP_TIMEOUT="1000")
+        bridge = run("github", "--config", str(tmp_path / "none.json"))
         bridge.say(INITIALIZE, READY)
-        bridge.hear_id(0)
+        there = f"{tmp_path}/none.json is not there; run `mcpconf sync` on the host"
+        assert there in bridge.hear_id(0)["result"]["instructions"]
+        assert time.monotonic() - bridge.begun < 5, "waiting mends nothing"
         bridge.say(CALL)
         error = bridge.hear_id(2)["error"]
-        assert f"{tmp_path}/none.json is not there" in error["message"]
-        assert "mcpconf explain github" in error["message"]
+        assert there in error["message"]
+        assert "mcpconf explain" not in error["message"], "one thing to do"
+
+    def test_no_gateway_is_said_with_what_starts_it(self, run: Any, tmp_path: Path) -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        gateway = {"host": "127.0.0.1", "port": port}
+        there = {"version": 1, "project": "p", "token": "t" * 32, "gateway": gateway}
+        (tmp_path / "bridge.json").write_text(json.dumps(there))
+        config = str(tmp_path / "bridge.json")
+        bridge = run("github", "--config", config, MCP_TIMEOUT="1000")
+        bridge.say(INITIALIZE)
+        text = bridge.hear()["result"]["instructions"]
+        assert "connection refused" in text
+        assert "run `mcpconf gateway start` on the host" in text
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (refusal(401), "run `mcpconf sync` on the host"),
+        (refusal(403), "run `mcpconf gateway logs` on the host"),
+        (Trouble("unreachable", "no route"), "(no route); run `mcpconf gateway start`"),
+        (Trouble("login-needed", "as the gateway says", said=b"{}"), "as the gateway says"),
+        (Trouble("not-mcp", "garbage"), "garbage"),
+    ],
+)
+def test_what_is_wrong_with_the_gateway_is_said_with_what_mends_it(
+    trouble: Trouble, words: str
+) -> None:
+    assert words in of_gateway(trouble)
 
 
 class TestPipes:

@@ -12,6 +12,7 @@ from mcpconf.bridge.memory import Memory
 from mcpconf.bridge.pipes import Pipes
 from mcpconf.bridge.start import Start
 from mcpconf.bridge.text import compact, error_line, is_id
+from mcpconf.bridge.trouble import of_gateway
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,6 +203,12 @@ class Bridge:
         name = self.target.name
         if self.target.endpoint is None and self.target.trouble is not None:
             trouble = self.target.trouble  # nobody knows where it is
-        text = f"{name}: {trouble.text}. To see why, run `mcpconf explain {name}` on the host"
+        text = f"{name}: {self.cause(trouble)}"
+        if "run `mcpconf " not in text:  # else it says already what to do
+            text += f". To see why, run `mcpconf explain {name}` on the host"
         data = {"code": trouble.code, "retry": trouble.retry, "delivered": trouble.delivered}
         self.write(error_line(identity, _TROUBLE, text, {"mcpconf": data}))
+
+    def cause(self, trouble: Trouble) -> str:
+        """What is wrong: behind our gateway, or with the way to it."""
+        return of_gateway(trouble) if self.target.gateway else trouble.text

@@ -47,6 +47,9 @@ class Start:
         self._answered = self._made_up = self.away = False
         request = bridge.send(line, message)
         request.deadline = float("inf")
+        if bridge.target.endpoint is None:  # only a sync mends that
+            self._without_server(request)
+            self._try_later()
         if not self._answered:
             known = "initialize" in bridge.memory
             wait = ANSWER_WITHIN if known else patience_of_client()
@@ -95,7 +98,11 @@ class Start:
         """What can honestly be said of a server that was never seen."""
         target = self._bridge.target
         why = self._bridge.link.trouble or target.trouble
-        text = f"{target.name} has not answered yet" + (f": {why.text}" if why else "")
+        if target.endpoint is None:  # nobody knows where it is
+            why = target.trouble
+        text = f"{target.name} has not answered yet" + (
+            f": {self._bridge.cause(why)}" if why else ""
+        )
         if why is not None and why.said:  # the gateway has found the words
             text = why.text
         changes = {"listChanged": True}

@@ -48,7 +48,9 @@ class Target:
             with open(self._config, "rb") as file:
                 self._read(json.loads(file.read(HEAD_LIMIT)))
         except FileNotFoundError:
-            return self._bad(f"{self._config} is not there; run `mcpconf sync` on the host")
+            return self._bad(
+                f"{self._config} is not there; run `mcpconf sync` on the host, which writes it"
+            )
         except OSError as error:
             return self._bad(f"{self._config} cannot be read ({error.strerror})")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

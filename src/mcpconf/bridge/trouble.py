@@ -67,6 +67,19 @@ def refusal(status: int) -> Trouble:
     return Trouble("refused-login", "it refuses access (HTTP 403 Forbidden)")
 
 
+def of_gateway(trouble: Trouble) -> str:
+    """The same in the words of somebody who can mend the gateway; its own words stay."""
+    if trouble.said:
+        return trouble.text
+    if trouble.code in ("unreachable", "dns", "timeout"):
+        return f"no gateway answers ({trouble.text}); run `mcpconf gateway start` on the host"
+    if trouble.code != "refused-login":
+        return trouble.text
+    if "403" in trouble.text:
+        return f"the gateway: {trouble.text}; run `mcpconf gateway logs` on the host"
+    return "the gateway refuses the token in bridge.json; run `mcpconf sync` on the host"
+
+
 def unreachable(endpoint: Endpoint, error: int) -> Trouble:
     """No address could be connected to: say how that failed."""
     reasons = {
