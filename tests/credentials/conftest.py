@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 import urllib.error
@@ -127,6 +128,13 @@ class Desk:
         value = json.loads(self.file.read_text())
         end = time.time() - ago
         self.edit(**{**value, "issued_at": end - lifetime, "expires_at": end})
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory with a short path: the names of sockets have 103 bytes."""
+    with tempfile.TemporaryDirectory(prefix="mc-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 @pytest.fixture

@@ -68,12 +68,13 @@ def trouble(
 def error_line(name: str, server: str, key: bytes, cause: Trouble) -> bytes:
     """The JSON-RPC error that tells the client; ``key`` is the request's id as JSON."""
     shown = quote(name).strip("`")
-    remedy = f"`mcpconf sync`, then `mcpconf explain {shown}`"
-    if cause.code != "stale-route":
-        remedy = f"`mcpconf explain {shown}`"
+    text = cause.text[:_CUT]
+    if "run `mcpconf " not in text:  # else it says already what to do
+        sync = "`mcpconf sync`, then " if cause.code == "stale-route" else ""
+        text += f"; run {sync}`mcpconf explain {shown}`"
     error = {
         "code": -32000,
-        "message": f"{shown}: {cause.text[:_CUT]}; run {remedy}",
+        "message": f"{shown}: {text}",
         "data": {
             "mcpconf": {
                 "code": cause.code,
