@@ -10,8 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from mcpconf.gateway.gateway import Gateway as Gateway_
 
 from . import rig
 from .rig import Gateway, alive, until
@@ -161,3 +164,20 @@ def test_status_of_a_signal(shared: Gateway) -> None:
     os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid))
     assert json.loads(client.tool("whoami").text)["pid"] != pid
+
+
+def test_processes_that_are_still_ending_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who opens sessions and leaves at once has as many processes as they like."""
+    monkeypatch.setattr("mcpconf.gateway.gateway.MOST_SESSIONS", 3)
+    running = Gateway_(SimpleNamespace(log=None), frozenset())
+    opened: list[object] = []
+    service = SimpleNamespace(
+        project="one", clients=1, children={1, 2, 3}, open_session=lambda: opened.append(1)
+    )
+    running.services = {("one", "s0"): service, ("two", "s0"): service}
+    answers: list[bytes] = []
+    connection = SimpleNamespace(respond=lambda _, body: answers.append(body))
+    body = b'{"jsonrpc":"2.0","id":1,"method":"initialize"}'
+    running._initialize(connection, None, service, body)
+    assert not opened
+    assert b"3 sessions already" in answers[0]

@@ -96,3 +96,11 @@ def test_a_request_is_not_taken_for_an_answer() -> None:
 
 def test_a_message_becomes_one_line() -> None:
     assert messages.one_line(b'{\r\n "a":\n1}\n') == b'{   "a": 1}'
+
+
+def test_what_grows_to_gigabytes_is_not_parsed() -> None:
+    many = b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":[' + b"{}," * 1_100_000 + b"{}]}}"
+    with pytest.raises(NotJsonRpc, match="parts"):
+        messages.weigh(many)
+    messages.weigh(b'{"a":"' + b"x" * 5_000_000 + b'"}')
+    messages.weigh(b'{"a":[' + b"1234," * 1_000_000 + b"1]}")

@@ -149,6 +149,47 @@ def test_a_change_is_seen_without_being_told(state: State, gateway: Callable[...
     assert running.client("s0", project="one", token=OTHER_TOKEN).greet().status == 200
 
 
+def test_a_request_that_began_before_a_sync_is_decided_on_anew(
+    state: State, gateway: Callable[..., Gateway]
+) -> None:
+    """Whoever was let in by a token, or to a server, that is gone by now has come too late."""
+    state.project("one", {"s0": rig.stdio(), "s1": rig.stdio()})
+    running = gateway(None)
+    client = running.client("s1", project="one")
+    body = json.dumps(client.message("initialize", {})).encode()
+    head = f"Host: localhost\r\nAuthorization: Bearer {rig.TOKEN}\r\nContent-Length: {len(body)}"
+    begun = [socket.create_connection(("127.0.0.1", running.port), 5) for _ in "ab"]
+    for sock, server in zip(begun, ("s0", "s1"), strict=True):
+        sock.sendall(f"POST /one/{server}/mcp HTTP/1.1\r\n{head}\r\n\r\n".encode() + body[:5])
+    running.client("s0", project="one").greet()  # the heads were read before this
+    state.project("one", {"s0": rig.stdio()})
+    control(running, "POST", "/reload")
+    begun[1].sendall(body[5:])
+    assert begun[1].recv(4096).startswith(b"HTTP/1.1 404 ")
+    state.project("one", {"s0": rig.stdio()}, OTHER_TOKEN)
+    control(running, "POST", "/reload")
+    begun[0].sendall(body[5:])
+    assert begun[0].recv(4096).startswith(b"HTTP/1.1 401 ")
+    for sock in begun:
+        sock.close()
+    assert control(running, "GET", "/status")["servers"][0]["calls"] == 0
+
+
+def test_another_token_ends_what_the_old_one_has_opened(
+    state: State, gateway: Callable[..., Gateway]
+) -> None:
+    state.project("one", {"s0": rig.stdio()})
+    state.project("two", {"s0": rig.stdio()})
+    running = gateway(None)
+    listening = running.session("s0", project="one").listen()
+    other = running.session("s0", project="two")
+    pid = rig.pid_of(other)
+    state.project("one", {"s0": rig.stdio()}, OTHER_TOKEN)
+    control(running, "POST", "/reload")
+    assert next(listening, None) is None, "the stream has ended"
+    assert rig.pid_of(other) == pid, "the other project goes on"
+
+
 def test_an_entry_that_has_changed_since_the_sync_is_not_run(
     state: State, gateway: Callable[..., Gateway]
 ) -> None:

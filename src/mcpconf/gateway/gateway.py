@@ -71,12 +71,21 @@ class Gateway:
 
     def serve(self, connection: Connection, head: Head, ticket: Any, body: bytes) -> None:  # noqa: ANN401
         try:
-            self._serve(connection, head, ticket, body)
+            self._serve(connection, head, self._still(connection, head, ticket), body)
+        except Refusal:
+            raise
         except NotJsonRpc as wrong:
             connection.respond(400, plain_error(wrong.code, str(wrong)))
         except Exception:  # noqa: BLE001  one request must not take the others with it
             sys.stderr.write("mcpconf gateway: a bug; please report it\n" + _trace())
             connection.respond(500, plain_error(-32603, "a bug in the gateway; see its log"))
+
+    def _still(self, connection: Connection, head: Head, decision: Decision) -> Decision:
+        """Decide anew if there was a sync while the body came: it may shut this client out."""
+        project = decision.project
+        if project is None or self.projects.get(project.id) is project:
+            return decision
+        return self.admit(connection.peer, head)
 
     def _serve(self, connection: Connection, head: Head, decision: Decision, body: bytes) -> None:
         if decision is HEALTH and head.method == b"GET":
@@ -107,6 +116,7 @@ class Gateway:
         if not _accepts(head, b"application/json", b"text/event-stream"):
             connection.respond(406, plain_error(-32600, "accept application/json"))
             return
+        messages.weigh(body)
         message = messages.read(body)
         if self.stopping and "id" in message and "method" in message:
             key = messages.key_of(message["id"])
@@ -127,7 +137,7 @@ class Gateway:
     ) -> None:
         of_project = [s for (p, _), s in self.services.items() if p == service.project]
         message = messages.read(body)
-        if sum(s.clients for s in of_project) >= MOST_SESSIONS:
+        if sum(max(s.clients, len(s.children)) for s in of_project) >= MOST_SESSIONS:
             key = messages.key_of(message["id"])
             text = f"the project has {MOST_SESSIONS} sessions already"
             connection.respond(200, plain_error(-32000, text, key))
@@ -173,15 +183,20 @@ class Gateway:
         return found
 
     def use(self, projects: Mapping[str, Project]) -> None:
-        """Go over to these projects.  Servers whose route is the same notice nothing."""
-        self.projects = projects
+        """Go over to these projects.  Servers whose route is the same notice nothing.
+
+        With another token a project begins anew: whoever knows the old one may hold streams open.
+        """
+        before, self.projects = self.projects, projects
         for (project, server), service in tuple(self.services.items()):
-            now = projects.get(project)
+            now, then = projects.get(project), before.get(project)
             route = now.routes.get(server) if now else None
-            if route == service.route:
+            renewed = now is not None and then is not None and now.token != then.token
+            if route == service.route and not renewed:
                 continue
             del self.services[project, server]
             text = "its configuration has changed" if route else "its route is gone"
+            text = "the project has another token" if renewed else text
             self.log.write("route-changed", project=project, server=server, reason=text)
             service.close("session-lost", text)
 

@@ -17,6 +17,8 @@ from typing import Any
 META = "io.modelcontextprotocol/"
 LEGACY = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"})
 
+_LIGHT = 1024 * 1024  # bytes
+_MOST_PARTS = 2_000_000  # objects, lists and members: parsed, each takes up to 80 bytes
 _PEEKED = 400  # bytes; an id beyond that is found by parsing
 _ANSWER = re.compile(
     rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*'
@@ -44,6 +46,17 @@ class NotJsonRpc(ValueError):  # noqa: N818  theirs, not ours
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+def weigh(body: bytes) -> None:
+    """Refuse what would take gigabytes once it is parsed, and seconds in which nobody is served.
+
+    Raises:
+        NotJsonRpc: it may have too many parts.
+
+    """
+    if len(body) > _LIGHT and sum(map(body.count, (b",", b"{", b"["))) > _MOST_PARTS:
+        raise NotJsonRpc(-32600, f"the message has more than {_MOST_PARTS} parts")
 
 
 def read(body: bytes) -> dict[str, Any]:
