@@ -177,6 +177,9 @@ class App:
     def admit(self, peer: str, head: Head) -> str:
         return f"{peer} {head.target!r}"
 
+    def share(self, ticket: str) -> bool:
+        return "greedy" in ticket
+
     def refused(self, peer: str, status: int, reason: str) -> None:
         assert peer
         assert reason
@@ -212,6 +215,11 @@ async def _serving(test: Callable[[Hall], Any], most: int = 1000) -> None:
         sweeping.cancel()
         server.close()
         await server.wait_closed()
+
+
+async def _awaited(what: Callable[[], bool]) -> None:
+    while not what():  # noqa: ASYNC110  nobody tells
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -294,3 +302,31 @@ def test_the_oldest_idle_connection_makes_room() -> None:
             await writer.wait_closed()
 
     asyncio.run(_serving(test, most=3))
+
+
+def test_who_sends_too_much_at_once_is_turned_away_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcpconf.gateway.door.MOST_HELD", 10_000_000)
+
+    async def begin(hall: Hall, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", hall.port)
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n".encode())
+        writer.write(b"x" * 3_900_000)
+        return reader, writer
+
+    async def test(hall: Hall) -> None:
+        modest = await begin(hall, "/modest")
+        greedy = [await begin(hall, "/greedy") for _ in range(4)]
+        async with asyncio.timeout(4):
+            await _awaited(lambda: hall.app.refusals == [503, 503])
+            modest[1].write(b"y" * 100_000)
+            assert (await modest[0].readline()) == b"HTTP/1.1 200 OK\r\n"
+        for _, writer in (modest, *greedy):
+            writer.close()
+        async with asyncio.timeout(4):
+            await _awaited(lambda: hall.door.count == 0)
+        assert not hall.door._held
+        assert hall.door._weight == 0
+
+    asyncio.run(_serving(test))

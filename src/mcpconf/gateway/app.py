@@ -39,6 +39,9 @@ class App(Protocol):
     def admit(self, peer: str, head: Head) -> Any:  # noqa: ANN401  the app's own ticket
         """Return a ticket for :meth:`serve`, or raise :class:`Refusal`."""
 
+    def share(self, ticket: Any) -> object:  # noqa: ANN401
+        """Whose request it is: those who share something get no more than others do."""
+
     def serve(self, connection: Connection, head: Head, ticket: Any, body: bytes) -> None:  # noqa: ANN401
         """Answer now, or later with the connection's ``waiting`` set."""
 

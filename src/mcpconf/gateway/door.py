@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from mcpconf.gateway.app import App
 from mcpconf.gateway.front import Connection
 
 BEAT = 15.0  # seconds between the comments that keep a stream alive
+MOST_HELD = 256 * 1024 * 1024  # bytes of large bodies, of all connections together
 _SCRATCH = 256 * 1024
 
 
@@ -26,6 +27,8 @@ class Door:
         self.stalled: dict[Connection, float] = {}
         self.count = 0
         self.closing = False
+        self._held: dict[Connection, int] = {}
+        self._weight = 0
 
     def protocol(self) -> Connection:
         return Connection(self)
@@ -42,6 +45,27 @@ class Door:
             self.idle.pop(oldest, None)
             self.reading.pop(oldest, None)
             oldest.abort()
+
+    def hold(self, connection: Connection, size: int) -> None:
+        """A body is on its way, and so much of it is here."""
+        self._weight += size - self._held.get(connection, 0)
+        self._held[connection] = size
+        if self._weight > MOST_HELD:
+            self._relieve()
+
+    def let_go(self, connection: Connection) -> None:
+        """Its body was answered, or is given up."""
+        self._weight -= self._held.pop(connection, 0)
+
+    def _relieve(self) -> None:
+        """Turn away the largest body that whoever holds most is sending: not somebody else's."""
+        shares: Counter[object] = Counter()
+        for connection, size in self._held.items():
+            shares[connection.share] += size
+        most = max(shares, key=shares.__getitem__)
+        theirs = [c for c in self._held if c.share == most and c in self.reading]
+        if theirs:
+            max(theirs, key=self._held.__getitem__).too_much()
 
     def sweep(self) -> None:
         """Called every second: ends what is too slow, and keeps streams alive."""

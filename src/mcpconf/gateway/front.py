@@ -30,11 +30,12 @@ class Connection(asyncio.BufferedProtocol):
     """One client's connection."""
 
     __slots__ = ("_body", "_buffer", "_busy", "_closing", "_head", "_keep", "_known", "_scanned",
-                 "_ticket", "_transport", "door", "peer", "waiting")  # fmt: skip
+                 "_ticket", "_transport", "door", "peer", "share", "waiting")  # fmt: skip
 
     def __init__(self, door: Door) -> None:
         self.door = door
         self.peer = ""
+        self.share: object = None  # whose body it is that comes
         self.waiting: Waiting | None = None
         self._transport: asyncio.Transport
         self._buffer = bytearray()
@@ -65,6 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         door.idle.pop(self, None)
         for table in (door.reading, door.stalled, door.streaming):
             table.pop(self, None)
+        door.let_go(self)
         waiting, self.waiting = self.waiting, None
         if waiting is not None:
             waiting.gone()
@@ -116,6 +118,8 @@ class Connection(asyncio.BufferedProtocol):
         body = self._read_body(head)
         if body is None:
             self.door.reading[self] = self.door.loop.time() + BODY_STALL
+            self.share = self.door.app.share(self._ticket)
+            self.door.hold(self, len(self._buffer) + (len(self._body.body) if self._body else 0))
             return False
         ticket, self._ticket, self._head, self._body = self._ticket, None, None, None
         self._busy, self._keep = True, head.keep_alive and not self.door.closing
@@ -178,6 +182,11 @@ class Connection(asyncio.BufferedProtocol):
         del self._buffer[: head.length]
         return body
 
+    def too_much(self) -> None:
+        reason = "too many large requests are on their way"
+        self.door.app.refused(self.peer, 503, reason)
+        self._turn_away(503, reason.encode(), "", "text/plain")
+
     def too_slow(self) -> None:
         self.door.reading.pop(self, None)
         started = bool(self._buffer) or self._head is not None
@@ -227,6 +236,7 @@ class Connection(asyncio.BufferedProtocol):
     def _served(self) -> None:
         self.waiting = None
         self.door.streaming.pop(self, None)
+        self.door.let_go(self)
         if not self._keep or self.door.closing:
             self.close()
             return
@@ -244,7 +254,9 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.write(http.answer(status, body, fields, kind))
         self._closing = True
         self._buffer.clear()
+        self._body = None
         self.door.reading.pop(self, None)
+        self.door.let_go(self)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.door.loop.call_later(LINGER, self._transport.close)

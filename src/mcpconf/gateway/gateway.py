@@ -52,6 +52,9 @@ class Gateway:
             raise Refusal(decision.status, *_refusal(decision))
         return decision
 
+    def share(self, ticket: Decision) -> str:
+        return ticket.project.id if ticket.project else ""
+
     def refused(self, peer: str, status: int, reason: str) -> None:
         self.refusals["malformed"] += 1
         self.log.write("refused", peer=peer, status=status, code="malformed", reason=reason)
