@@ -36,7 +36,7 @@ def test_a_busy_port_names_who_has_it(tmp_path: Path) -> None:
         sock.listen()
         with pytest.raises(Failure, match=r"is in use by") as failure:
             serve(options(tmp_path, Address("127.0.0.1", sock.getsockname()[1])))
-        assert "--listen" in failure.value.help
+        assert "mcpconf.toml and run `mcpconf sync`" in failure.value.help
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ from mcpconf.gateway.options import Address
 _BACKLOG = 512
 _MOST_FILES = 65536
 _RESERVED = 1024  # descriptors for children and upstreams
+_ANOTHER_PORT = (
+    'end that program, or put `gateway = "host.docker.internal:PORT"` with another port into '
+    "~/.config/mcpconf/mcpconf.toml and run `mcpconf sync` (for `gateway run` alone: `--port N`)"
+)
 
 
 def raise_file_limit() -> tuple[int, int]:
@@ -81,7 +85,7 @@ def _failure(address: Address, error: OSError) -> Failure:
         return Failure(
             f"{address} is in use by {holder or 'another program'}",
             note="the gateway was not started",
-            help="end that program, or take another port with `--listen ADDRESS:PORT`",
+            help=_ANOTHER_PORT,
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return Failure(

@@ -72,14 +72,14 @@ class _Server:
 
     def _gateway(self, nursery: Nursery, log: DecisionLog) -> Gateway:
         options = self._options
-        source = self._source()
+        source = self._source(log)
         known = ALWAYS_KNOWN | {h.lower() for h in options.hosts}
         known |= {f"[{a.host}]" if ":" in a.host else a.host for a in options.listen}
         gateway = Gateway(Means(source, nursery, Archive(), log), frozenset(known))
         gateway.use(self._look() or {})
         return gateway
 
-    def _source(self) -> Source:
+    def _source(self, log: DecisionLog) -> Source:
         options = self._options
         if options.config is not None:
             token = options.token.reveal().encode() if options.token else b""
@@ -88,7 +88,7 @@ class _Server:
             return source
         from mcpconf.gateway.keys import Keys  # noqa: PLC0415  stand-alone needs none of it
 
-        projects = Projects(options.state, _complain)
+        projects = Projects(options.state, _complain(log))
         self._look = lambda: projects.found if projects.look() else None
         return Keys(options.state)
 
@@ -179,6 +179,12 @@ def _once(found: Mapping[str, Project]) -> Callable[[], Mapping[str, Project] | 
     return lambda: waiting.pop() if waiting else None
 
 
-def _complain(text: str) -> None:
-    sys.stderr.write(f"mcpconf gateway: {text}\n")
-    sys.stderr.flush()
+def _complain(log: DecisionLog) -> Callable[[str], None]:
+    """Say what is wrong with the state directory: at the start on stderr, later in the log."""
+
+    def said(text: str) -> None:
+        sys.stderr.write(f"mcpconf gateway: {text}\n")
+        sys.stderr.flush()
+        log.write("left-out", reason=text)
+
+    return said

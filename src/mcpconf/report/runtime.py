@@ -42,7 +42,8 @@ def status(document: Mapping[str, Any]) -> None:
     report.say(f"it listens on {report.safe(', '.join(gateway['listen']))}")
     servers = document["servers"]
     if not servers:
-        report.say("no project has a route: `mcpconf sync` in a project makes them")
+        report.say("no project has a route: `mcpconf sync` in a project makes them;")
+        report.say("one that was left out has its reason in `mcpconf gateway logs`")
         return
     report.table(
         ("project", "server", "state", "for", "calls", "errors", "p50 ms", "last error"),
