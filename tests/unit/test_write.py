@@ -310,6 +310,16 @@ def test_the_hosts_directory_is_closed_when_it_was_open(target: Target) -> None:
     assert stat.S_IMODE(target.host.stat().st_mode) == 0o700
 
 
+def test_a_hosts_file_that_others_may_read_is_closed_again(target: Target) -> None:
+    sync(target, artifacts("a"))
+    routes = target.host / "routes.json"
+    routes.chmod(0o644)
+    assert kinds(target, artifacts("a"))["routes.json"] == "adopt"
+    assert sync(target, artifacts("a")) == []
+    assert stat.S_IMODE(routes.stat().st_mode) == 0o600
+    assert set(kinds(target, artifacts("a")).values()) == {"unchanged"}
+
+
 def test_every_link_is_relative_and_stays_inside(target: Target) -> None:
     sync(target, artifacts("a"))
     for path in (*target.container.iterdir(), *target.host.iterdir()):

@@ -74,7 +74,8 @@ def explained(gateway: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        way = f"make it writable for you: see `ls -ld {gateway}`"
+        there = next(p for p in (gateway, *gateway.parents) if os.path.lexists(p))
+        way = f"make it writable for you: see `ls -ld {there}`"
         if error.errno == errno.EROFS:
             way = "it is on a file system that is mounted read-only; mount it writable"
         raise Failure(

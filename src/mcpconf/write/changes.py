@@ -36,7 +36,7 @@ _TAKEN = {CURRENT, NEXT, LOCK, MANIFEST, TOKEN}
 
 
 class Kind(Enum):
-    """What becomes of a file.  ``ADOPT``: its bytes are right, only the record of them is not."""
+    """What becomes of a file.  ``ADOPT``: its bytes are right, their record or the mode is not."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -141,6 +141,8 @@ def compare(
         with explained(target.of(reader), "read"):
             standing = look(folders.get(reader), name)
         kind = _kind(wanted.get(key), standing, recorded.get(key))
+        if kind is Kind.UNCHANGED and reader is Reader.HOST and standing.shared:
+            kind = Kind.ADOPT  # the gateway does not read what others may
         what = standing.what or "not a file that mcpconf wrote"
         path = target.of(reader) / name
         found.append(Change(kind, name, reader, path, wanted.get(key), standing.content, what))

@@ -61,8 +61,13 @@ def explained(path: Path, doing: str = "written") -> Iterator[None]:
         raise Failure(
             f"the files in {path} could not be {doing}: {error.strerror or error}",
             note=_NOTES.get(doing, "nothing was written"),
-            help=way.format(path=path),
+            help=way.format(path=deepest(path)),
         ) from error
+
+
+def deepest(path: Path) -> Path:
+    """How far a path exists: what is missing below is not what has to be mended."""
+    return next((p for p in (path, *path.parents) if os.path.lexists(p)), path)
 
 
 _NOTES = {

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from mcpconf.write.folder import NO_LINK, Folder, open_directory
@@ -30,11 +30,15 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Found:
-    """What stands at a plain path.  ``content`` is what a reader gets; None: no such file."""
+    """What stands at a plain path.  ``content`` is what a reader gets; None: no such file.
+
+    ``shared``: its mode lets others in.
+    """
 
     form: Form
     content: bytes | None = field(default=None, repr=False)
     what: str = ""
+    shared: bool = False
 
 
 def look(folder: Folder | None, name: str) -> Found:
@@ -57,7 +61,7 @@ def look(folder: Folder | None, name: str) -> Found:
         found = _read(fd, name)
     finally:
         os.close(fd)
-    return found if found.form is Form.OTHER else Found(Form.LINK, found.content)
+    return found if found.form is Form.OTHER else replace(found, form=Form.LINK)
 
 
 def obstacle(folder: Folder) -> str:
@@ -128,4 +132,4 @@ def _read(fd: int, name: str) -> Found:
         os.close(file)
     if len(content) > _LIMIT:
         return Found(Form.OTHER, what="a file of more than 16 MiB")
-    return Found(Form.FILE, content)
+    return Found(Form.FILE, content, shared=bool(status.st_mode & 0o077))
