@@ -21,6 +21,8 @@ class Progress:
         text = _what(answer)
         if answer.state != "waiting":
             self._done += 1
+            if self._said.get(name) == text:
+                text = answer.state  # the table says it once more
             report.say(f"[{self._done}/{self._servers}] {report.safe(name)}: {report.safe(text)}")
         elif self._said.get(name) != text:
             self._said[name] = text
