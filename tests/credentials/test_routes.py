@@ -12,6 +12,7 @@ import pytest
 
 from mcpconf.contract import Ref, Route
 from mcpconf.credentials import Credentials, Missing
+from mcpconf.credentials.helper import read_headers
 from mcpconf.model import Opaque, ServerId
 
 SECRET = "sk-planted-4711-do-not-show"
@@ -216,6 +217,17 @@ def test_no_value_writes_a_second_header(tmp_path, written, value) -> None:
     code, text = code_of(credentials(tmp_path, KEY=value), route)
     assert code == "secret-missing"
     assert value not in text
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Host", "Connection"])
+def test_no_header_says_where_a_request_ends_or_whom_it_is_for(tmp_path, written, name) -> None:
+    """An entry may come with a clone: a second length would smuggle a request past a proxy."""
+    _, route = written({"url": "u", "headers": {name: "3"}}, url="https://a.example")
+    code, text = code_of(credentials(tmp_path), route)
+    assert code == "secret-missing"
+    assert name in text
+    with pytest.raises(Missing):
+        read_headers(json.dumps({name: "3"}).encode())
 
 
 def test_a_line_feed_at_the_end_is_cut_off(tmp_path, written) -> None:

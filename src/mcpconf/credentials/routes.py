@@ -21,6 +21,9 @@ from mcpconf.model import Json, Opaque
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _BLANK = " \t\r\n"
+_THE_TRANSPORTS = frozenset(  # who writes these decides where a request ends, or whom it is for
+    "connection content-length expect host keep-alive te trailer transfer-encoding upgrade".split()
+)
 _LATIN_1 = 0xFF
 _OURS = ("MCPCONF_GATEWAY_TOKEN",)  # no server's business
 _ALLOWED = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER")  # what the MCP SDKs pass on
@@ -220,13 +223,18 @@ def _files(route: Route) -> Iterator[str]:
 def _header(name: str, value: str) -> str:
     """Return a header's value as HTTP sends it; nobody gets to write a second header."""
     value = value.strip(_BLANK)
+    if name.lower() in _THE_TRANSPORTS:
+        text = f"the header `{name}` is the transport's own; take it out of the entry"
+        raise Missing("secret-missing", text)
     if not is_header(name, value):
         raise Missing("secret-missing", f"the header `{name}` holds characters that HTTP forbids")
     return value
 
 
 def is_header(name: str, value: str) -> bool:
-    """Tell whether HTTP allows the name and the value (RFC 9110 §5)."""
+    """Tell whether HTTP allows the name and the value (RFC 9110 §5), and to us."""
+    if name.lower() in _THE_TRANSPORTS:
+        return False
     fine = all(ord(c) <= _LATIN_1 and (c >= " " or c == "\t") and c != "\x7f" for c in value)
     return bool(name) and _TOKEN.issuperset(name) and fine
 
