@@ -132,6 +132,18 @@ def test_a_callback_with_another_state_is_not_taken(desk: Desk) -> None:
     assert answers == [400, 400, 400, 400]
 
 
+def test_an_endless_callback_disturbs_nobody(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    def browse(url: str) -> bool:
+        back = urlsplit(parse_qs(urlsplit(url).query)["redirect_uri"][0])
+        with socket.create_connection((back.hostname, back.port), 5) as sock:
+            sock.sendall(b"GET /" + b"x" * 60_000)
+            assert sock.recv(100) == b""
+        return follow(url)
+
+    assert desk.log_in(browse=browse).code == "done"
+    assert "Unhandled" not in caplog.text
+
+
 def test_a_login_that_is_refused(desk: Desk) -> None:
     desk.oauth.deny = "access_denied"
     outcome = desk.log_in()

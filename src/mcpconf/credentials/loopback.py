@@ -69,7 +69,13 @@ class Callback:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection."""
-        with suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
+        with suppress(
+            OSError,
+            ValueError,
+            TimeoutError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+        ):
             async with asyncio.timeout(_PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
                 status, text = self._judge(head.split(b"\r\n", 1)[0].decode("ascii"))
