@@ -120,6 +120,18 @@ def test_a_second_one_is_turned_away(ask: Any, gateway: Path) -> None:
     assert f"a gateway is running already: process {only.running(gateway)}" in said.err
 
 
+def test_a_port_that_changed_since_the_start_is_said(ask: Any, home: Any) -> None:
+    home.put("home/.claude.json", {"mcpServers": ROUTED})
+    ask("gateway", "start")
+    home.put("home/.config/mcpconf/mcpconf.toml", 'gateway = "host.docker.internal:1"\n')
+    for words in (["gateway", "start"], ["gateway", "status"], ["sync", "--project", home.project]):
+        said = ask(*map(str, words)).err
+        assert "it does not listen on 127.0.0.1:1" in said, words
+        assert "help: mcpconf gateway stop && mcpconf gateway start" in said
+    home.put("home/.config/mcpconf/mcpconf.toml", "gateway = 5\n")
+    assert "does not listen" not in ask("gateway", "status").err
+
+
 def test_starts_at_the_same_time_make_one(home: Any, gateway: Path) -> None:
     command = [sys.executable, "-m", "mcpconf", "gateway", "start", "--home", str(home.home)]
     starting = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]

@@ -6,6 +6,7 @@ its work in, and the rest would take a third of that to load (bench/startup.py).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -212,8 +213,23 @@ def _tell_the_gateway(places: Places, changes: Sequence[Change], *, needed: bool
     running = (places.gateway / only.CONTROL).exists()
     if running and changed:
         running = control.poke(places.gateway)
+    if running and changed and needed:
+        _compare_addresses(places)
     if needed and not running:
         report.say("the gateway does not run; start it: mcpconf gateway start")
+
+
+def _compare_addresses(places: Places) -> None:
+    """The container may have been told another port than the one that the gateway has."""
+    from mcpconf.report import runtime
+    from mcpconf.service import control, listen
+
+    with suppress(control.NoAnswer, KeyError, TypeError):
+        there = control.ask(places.gateway, "GET", "/status", timeout=1.0)["gateway"]["listen"]
+        missing = listen.not_listened_on(places, there)
+        if missing:
+            report.say("the gateway runs with older settings:")
+        runtime.unheard(missing)
 
 
 def leave(findings: tuple[Finding, ...], *, changed: bool = False) -> NoReturn:

@@ -48,7 +48,7 @@ gateway = typer.Typer(
 def start(home: o.Home = None) -> None:
     """Start the gateway in the background; says so if it runs already."""
     from mcpconf.report import runtime
-    from mcpconf.service import process
+    from mcpconf.service import listen, process
 
     places = find_places(home.absolute() if home else None)
     try:
@@ -58,6 +58,7 @@ def start(home: o.Home = None) -> None:
             report.say(f"  | {report.safe(line)}")
         raise
     runtime.started(done)
+    runtime.unheard(listen.not_listened_on(places, done.status["gateway"]["listen"]))
 
 
 @gateway.command()
@@ -73,6 +74,7 @@ def stop(home: o.Home = None) -> None:
 def status(home: o.Home = None, format: o.AsFormat = o.Format.TEXT) -> None:  # noqa: A002
     """Show servers, since when, calls and last errors; exit 1 if one of them is in trouble."""
     from mcpconf.report import runtime
+    from mcpconf.service import listen
     from mcpconf.service.control import NoAnswer, ask
 
     places = find_places(home.absolute() if home else None)
@@ -89,6 +91,7 @@ def status(home: o.Home = None, format: o.AsFormat = o.Format.TEXT) -> None:  # 
         report.as_json({**document, "running": True})
     else:
         runtime.status(document)
+        runtime.unheard(listen.not_listened_on(places, document["gateway"]["listen"]))
     trouble = any(server["state"] in _TROUBLE for server in document["servers"])
     raise typer.Exit(Exit.FINDINGS if trouble else Exit.DONE)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 _LARGEST = 1_000_000
 _FILES = 5
 _PER_SECOND = 100
-_CUT = 200
+_CUT = 400
 
 
 class DecisionLog:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from time import localtime, strftime, time
 from typing import Any
 
@@ -29,6 +29,15 @@ def started(done: Started) -> None:
     if done.before:
         report.say(f"the gateway of mcpconf {done.before} has made place for this one")
     report.say(f"the gateway is running: process {gateway['pid']}, {where}")
+
+
+def unheard(addresses: Sequence[str]) -> None:
+    """Say where a gateway that started now would listen, and this one does not."""
+    if addresses:
+        report.say(
+            f"it does not listen on {', '.join(addresses)}, where containers may look for it"
+        )
+        report.say("help: mcpconf gateway stop && mcpconf gateway start")
 
 
 def status(document: Mapping[str, Any]) -> None:

@@ -46,6 +46,16 @@ def addresses(wanted: Wanted, bridge: str = _BRIDGE) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(_addresses(wanted, bridge)))
 
 
+def not_listened_on(places: Places, listening: Sequence[str]) -> tuple[str, ...]:
+    """What a gateway that started now would listen on, and the one that runs does not.
+
+    The user's mcpconf.toml has changed since, or Docker has come.  One that is broken says nothing.
+    """
+    with suppress(Failure):
+        return tuple(a for a in map(str, addresses(wanted(places))) if a not in listening)
+    return ()
+
+
 def _addresses(wanted: Wanted, bridge: str) -> Iterator[Address]:
     port = wanted.reached.port
     yield Address(LOOPBACK, port)
