@@ -6,11 +6,15 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mcpconf.gateway.gateway import Gateway as Gateway_
 from mcpconf.gateway.http import Head
+from mcpconf.gateway.messages import NotJsonRpc
+from mcpconf.gateway.service import Service
 from mcpconf.gateway.session import DESERTED, Session
 from mcpconf.gateway.stream import Archive
 
@@ -167,6 +171,29 @@ def test_a_call_that_nobody_waits_for_is_cancelled(shared: Gateway) -> None:
     with pytest.raises(TimeoutError):
         _send_and_leave(impatient, message)
     until(lambda: "gone" in json.loads(client.tool("cancelled").text)["work"])
+
+
+def test_large_requests_that_wait_are_bounded_for_each_project(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also those whose client has gone: they are kept for a while, should it come back."""
+    monkeypatch.setattr("mcpconf.gateway.gateway.MOST_WEIGHT", 100_000)
+
+    def service(*sizes: int) -> Service:
+        waiting = {b"%d" % n: SimpleNamespace(size=size) for n, size in enumerate(sizes)}
+        made = Service.__new__(Service)
+        made.sessions = {b"s": SimpleNamespace(waiting=waiting)}  # type: ignore[dict-item]
+        made.opening, made._shared = set(), None
+        return made
+
+    gateway = Gateway_(SimpleNamespace(log=None), frozenset())  # type: ignore[arg-type]
+    gateway.services = {("one", "a"): service(40_000), ("one", "b"): service(30_000, 10_000)}
+    gateway.services["two", "a"] = service(50_000)
+    gateway._bear("one", b"x" * 20_000)
+    gateway._bear("two", b"x" * 50_000)
+    with pytest.raises(NotJsonRpc, match="wait"):
+        gateway._bear("one", b"x" * 20_001)
+    gateway._bear("one", b"x" * 1000)
 
 
 def _send_and_leave(client: Client, message: Any) -> None:

@@ -27,7 +27,7 @@ class Exchange:
     """One request, the connection it came over, and how far the answer is."""
 
     __slots__ = ("connection", "fields", "key", "left_at", "may_stream", "message_id", "method",
-                 "since", "stream", "streaming", "tool", "waiter")  # fmt: skip
+                 "since", "size", "stream", "streaming", "tool", "waiter")  # fmt: skip
 
     def __init__(
         self, waiter: Waiter, connection: Connection, key: bytes, method: str, since: float
@@ -38,6 +38,7 @@ class Exchange:
         self.message_id = key
         self.method = method
         self.since = since
+        self.size = 0  # of the request, which is kept until the answer
         self.tool = ""
         self.fields = ""
         self.may_stream = True

@@ -22,6 +22,8 @@ from mcpconf.gateway.session import Session
 from mcpconf.gateway.trouble import error_line, plain_error, trouble
 
 MOST_SESSIONS = 256  # per project
+MOST_WEIGHT = 256 * 1024 * 1024  # bytes of requests that wait for an answer, per project
+_LIGHT = 16 * 1024
 _ALLOW = "Allow: GET, POST, DELETE\r\n"
 _HEALTHY = b'{"status":"ok"}'
 
@@ -120,6 +122,7 @@ class Gateway:
             connection.respond(406, plain_error(-32600, "accept application/json"))
             return
         messages.weigh(body)
+        self._bear(service.project, body)
         message = messages.read(body)
         if self.stopping and "id" in message and "method" in message:
             key = messages.key_of(message["id"])
@@ -134,6 +137,14 @@ class Gateway:
             session = self._session(connection, head, service)
             if session is not None:
                 session.post(connection, head, body, message)
+
+    def _bear(self, project: str, body: bytes) -> None:
+        """Refuse a large message of a project that has too much under way."""
+        if len(body) <= _LIGHT:
+            return
+        weight = sum(s.weight for (p, _), s in self.services.items() if p == project)
+        if weight + len(body) > MOST_WEIGHT:
+            raise NotJsonRpc(-32000, "too many large requests of this project wait for an answer")
 
     def _initialize(
         self, connection: Connection, head: Head, service: Service, body: bytes

@@ -76,6 +76,7 @@ class Shared:
         key = b"%d" % self._count
         exchange = Exchange(self, connection, key, message["method"], self.used)
         exchange.message_id = messages.key_of(message["id"])
+        exchange.size = len(body)
         exchange.may_stream = b"event-stream" in head.headers.get(b"accept", b"*/*, event-stream")
         self.waiting[key] = exchange
         if exchange.method == "server/discover":

@@ -99,6 +99,14 @@ class Service:
     def clients(self) -> int:
         return len(self.sessions) + len(self.opening)
 
+    @property
+    def weight(self) -> int:
+        """The bytes of the requests that wait for an answer, their clients gone or not."""
+        holders = (*self.sessions.values(), *self.opening)
+        shared = self._shared.waiting if self._shared is not None else {}
+        waiting = (*(h.waiting for h in holders), shared)
+        return sum(exchange.size for held in waiting for exchange in held.values())
+
     # --- the server -----------------------------------------------------------------------
 
     def upstream(self, owner: Owner) -> Upstream:

@@ -72,6 +72,7 @@ class Session:
             return
         exchange = Exchange(self, connection, key, method, self.used)
         exchange.may_stream = _takes_events(head)
+        exchange.size = len(body)
         self._register(exchange, message)
         self._upstream.hasty = PATIENT in head.headers
         self._upstream.send(body, message, key)
