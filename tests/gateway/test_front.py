@@ -159,6 +159,22 @@ def test_many_idle_connections_disturb_nobody(gateway: Callable[..., Gateway]) -
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_strangers_leave_no_large_heads_behind(gateway: Callable[..., Gateway]) -> None:
+    running = gateway({"s0": rig.stdio()})
+    talk(running, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    before = memory(running)
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 60_000 + b"\r\n\r\n"
+    idle = [socket.create_connection(("127.0.0.1", running.port), 5) for _ in range(200)]
+    try:
+        for sock in idle:
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert memory(running) - before < 20 * len(idle), "kilobytes"
+    finally:
+        for sock in idle:
+            sock.close()
+
+
 def memory(running: Gateway) -> int:
     return int(Path(f"/proc/{running.pid}/status").read_text().split("VmRSS:")[1].split()[0])
 
@@ -327,6 +343,26 @@ def test_who_sends_too_much_at_once_is_turned_away_and_nobody_else(
         async with asyncio.timeout(4):
             await _awaited(lambda: hall.door.count == 0)
         assert not hall.door._held
+        assert hall.door._weight == 0
+
+    asyncio.run(_serving(test))
+
+
+def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpconf.gateway.door.MOST_HELD", 300_000)
+
+    async def test(hall: Hall) -> None:
+        writers = []
+        for _ in range(8):
+            _, writer = await asyncio.open_connection("127.0.0.1", hall.port)
+            writer.write(b"GET / HTTP/1.1\r\nA: " + b"x" * 60_000)
+            writers.append(writer)
+        async with asyncio.timeout(4):
+            await _awaited(lambda: hall.app.refusals == [503] * 3)
+        for writer in writers:
+            writer.close()
+        async with asyncio.timeout(4):
+            await _awaited(lambda: hall.door.count == 0)
         assert hall.door._weight == 0
 
     asyncio.run(_serving(test))

@@ -9,7 +9,7 @@ from mcpconf.gateway.app import App
 from mcpconf.gateway.front import Connection
 
 BEAT = 15.0  # seconds between the comments that keep a stream alive
-MOST_HELD = 256 * 1024 * 1024  # bytes of large bodies, of all connections together
+MOST_HELD = 256 * 1024 * 1024  # bytes of unfinished requests, of all connections together
 _SCRATCH = 256 * 1024
 
 
@@ -47,18 +47,18 @@ class Door:
             oldest.abort()
 
     def hold(self, connection: Connection, size: int) -> None:
-        """A body is on its way, and so much of it is here."""
+        """A large request is on its way, and so much of it is here."""
         self._weight += size - self._held.get(connection, 0)
         self._held[connection] = size
         if self._weight > MOST_HELD:
             self._relieve()
 
     def let_go(self, connection: Connection) -> None:
-        """Its body was answered, or is given up."""
+        """It was answered, or is given up."""
         self._weight -= self._held.pop(connection, 0)
 
     def _relieve(self) -> None:
-        """Turn away the largest body that whoever holds most is sending: not somebody else's."""
+        """Turn away the largest request that whoever holds most is sending: not somebody else's."""
         shares: Counter[object] = Counter()
         for connection, size in self._held.items():
             shares[connection.share] += size

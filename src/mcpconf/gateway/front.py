@@ -24,6 +24,7 @@ WRITE_STALL = 20.0  # seconds in which a client takes nothing of what is sent
 LINGER = 1.0  # seconds in which a client that was turned away may read the answer
 _HIGH = 1024 * 1024
 _PIPELINED = 64 * 1024
+_REMEMBERED = 4096  # bytes of a head; what is longer is read again each time
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -137,7 +138,10 @@ class Connection(asyncio.BufferedProtocol):
             _check_start(buffer)
             if self.door.idle.pop(self, self) is None or self not in self.door.reading:
                 self.door.reading[self] = self.door.loop.time() + HEAD_TIME
+            if len(buffer) > _REMEMBERED:
+                self.door.hold(self, len(buffer))
             return False
+        self.door.let_go(self)
         if end > http.LONGEST_HEAD:
             raise BadRequest(431, "the headers are larger than 64 KB")
         raw = bytes(buffer[:end])
@@ -155,7 +159,7 @@ class Connection(asyncio.BufferedProtocol):
             return known[2], known[3]
         head = http.parse_head(raw)
         ticket = app.admit(self.peer, head)
-        self._known = raw, app.rules, head, ticket
+        self._known = (raw, app.rules, head, ticket) if len(raw) <= _REMEMBERED else None
         return head, ticket
 
     def _expect(self, head: Head) -> None:
