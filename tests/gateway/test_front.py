@@ -189,6 +189,7 @@ class App:
 
     def __init__(self) -> None:
         self.refusals: list[int] = []
+        self.unread = 0
 
     def admit(self, peer: str, head: Head) -> str:
         return f"{peer} {head.target!r}"
@@ -203,6 +204,12 @@ class App:
 
     def serve(self, connection: front.Connection, head: Head, ticket: Any, body: bytes) -> None:
         assert ticket
+        if head.target == b"/events":
+            connection.open_stream("")
+            for _ in range(64):
+                connection.send_event(b"x" * 1_000_000, b"")
+            self.unread = connection.backlog
+            return
         connection.respond(200, b"x" * 8_000_000 if head.target == b"/large" else body)
 
 
@@ -364,5 +371,20 @@ def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyPatch) 
         async with asyncio.timeout(4):
             await _awaited(lambda: hall.door.count == 0)
         assert hall.door._weight == 0
+
+    asyncio.run(_serving(test))
+
+
+def test_a_flood_of_events_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "MOST_UNREAD", 5_000_000)
+
+    async def test(hall: Hall) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", hall.port)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(4):
+            await _awaited(lambda: hall.door.count == 1)
+            await _awaited(lambda: hall.door.count == 0)
+        assert hall.app.unread < 7_000_000
+        writer.close()
 
     asyncio.run(_serving(test))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HEAD_TIME = 10.0  # seconds in which a request's head must be there
 BODY_STALL = 20.0  # seconds without a byte of the body
 WRITE_STALL = 20.0  # seconds in which a client takes nothing of what is sent
+MOST_UNREAD = 64 * 1024 * 1024  # bytes that a client may leave untaken while more is sent
 LINGER = 1.0  # seconds in which a client that was turned away may read the answer
 _HIGH = 1024 * 1024
 _PIPELINED = 64 * 1024
@@ -220,7 +221,12 @@ class Connection(asyncio.BufferedProtocol):
             self.door.streaming[self] = self.door.loop.time()
 
     def send_event(self, line: bytes, number: bytes) -> None:
-        if not self._closing:
+        if self._closing:
+            return
+        if self.backlog > MOST_UNREAD:  # a server may send faster than the clock ends a client
+            self._closing = True
+            self.abort()
+        else:
             self._transport.write(http.event(line, number))
 
     def end_stream(self) -> None:
