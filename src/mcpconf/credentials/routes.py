@@ -68,7 +68,7 @@ class Routes:
         """
         value = self._documents.value(route.entry.file, route.entry.pointer)
         if Opaque(value).digest() != route.digest or not isinstance(value, dict):
-            text = f"its entry in `{route.entry.file}` has changed; look at it, then: mcpconf sync"
+            text = f"its entry in `{route.entry.file}` has changed; look at it, run `mcpconf sync`"
             raise Missing("stale-route", text)
         return value
 

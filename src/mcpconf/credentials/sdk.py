@@ -180,8 +180,16 @@ def _trouble(host: str, error: Exception) -> Missing:
         return Missing("tls", f"the certificate or TLS of `{host}` is not accepted", retry=True)
     names = ("Name or service", "nodename nor", "getaddrinfo", "Temporary failure in name")
     if any(name in text for name in names):
-        return Missing("dns", f"the name `{host}` is not known", retry=True)
-    return Missing("unreachable", f"`{host}` cannot be reached", retry=True)
+        return Missing(
+            "dns",
+            f"no name server knows `{host}`: look at its URL and at this machine's network",
+            retry=True,
+        )
+    return Missing(
+        "unreachable",
+        f"`{host}` cannot be reached: look at its URL and at this machine's network",
+        retry=True,
+    )
 
 
 def oauth_error(response: httpx2.Response) -> str:

@@ -128,7 +128,7 @@ def way_to_the_gateway(target: Target, places: Places, folder: Path) -> Path:
         raise Failure(
             f"{target.container / 'bridge.json'} cannot be used: {_words(error)}",
             note="it says how the container reaches the gateway",
-            help="mcpconf sync",
+            help="mcpconf sync    (after `sync --out DIR`, give `wait` the same `--out DIR`)",
         ) from None
     path = folder / "bridge.json"
     path.write_text(dump_bridge(there._replace(socket=str(socket))), "ascii")
