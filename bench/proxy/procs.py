@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 import urllib.request
@@ -273,9 +274,17 @@ def load_peers():
         return tomllib.load(fh)["peer"]
 
 
-@functools.cache
+_making = threading.Lock()
+
+
 def bridge_file():
     """Our bridge as it ships: one file, made with the code of the Python that will run it."""
+    with _making:  # several sessions start at once
+        return _bridge_file()
+
+
+@functools.cache
+def _bridge_file():
     path = Path(H2, "mcpconf-bridge")
     new = Path(H2, f"mcpconf-bridge.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
