@@ -92,7 +92,7 @@ def running(gateway: Path) -> int | None:
     except OSError:
         return None
     try:
-        return None if _take(lock) else _pid(gateway)
+        return None if _take(lock, fcntl.LOCK_SH) else _pid(gateway)
     finally:
         os.close(lock)
 
@@ -103,9 +103,10 @@ def _open_lock(gateway: Path) -> int:
         return os.open(gateway / LOCK, flags, 0o600)
 
 
-def _take(lock: int) -> bool:
+def _take(lock: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Take it at once; who only looks shares it, so that two who look see the same."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
