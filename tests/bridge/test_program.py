@@ -563,6 +563,11 @@ class TestWords:
         assert command.main(words) == 2
         assert "usage:" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("word", ["--help", "-h"])
+    def test_help(self, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert command.main(["name", word]) == 0
+        assert "usage:" in capsys.readouterr().out
+
     def test_a_wrong_url_is_not_shown(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert command.main(["--url", "http://user:secret@a/"]) == 2
         said = capsys.readouterr().err

@@ -37,6 +37,9 @@ def main(words: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if words is None else words)
     if words[:1] == ["--compile"] and len(words) == 2:  # noqa: PLR2004
         return copy_itself(words[1])
+    if {"--help", "-h"} & {*words}:
+        sys.stdout.write(USAGE)
+        return 0
     options = _options(words)
     if options is None:
         sys.stderr.write(USAGE)
