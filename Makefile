@@ -26,7 +26,7 @@ sync: setup
 	@$(BIN)/mcpconf $(if $(WRITE),sync,plan --or-example) $(ARGS) || test $$? -eq 1
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -77,7 +77,9 @@ def matrix(
 ) -> Iterator[Matrix]:
     """Every scenario that this run of pytest has selected."""
     calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    wanted = [(x["direction"], x["scenario"]) for x in calls if "scenario" in x]
+    wanted = [
+        (x["direction"], x["scenario"]) for x in calls if {"scenario", "direction"} <= x.keys()
+    ]
     running = Matrix(wanted, tmp_path_factory.mktemp("matrix"))
     yield running
     running.close()

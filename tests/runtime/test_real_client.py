@@ -20,6 +20,7 @@ SESSIONS = 6
 
 
 @pytest.mark.client
+@pytest.mark.xdist_group("runtime")
 @pytest.mark.runtime
 @pytest.mark.slow
 def test_every_session_has_every_server(tmp_path: Path) -> None:

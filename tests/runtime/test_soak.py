@@ -13,6 +13,7 @@ PROGRAM = Path(__file__).parents[2] / "bench" / "soak.py"
 
 
 @pytest.mark.runtime
+@pytest.mark.xdist_group("runtime")
 @pytest.mark.slow
 def test_a_short_soak(tmp_path: Path) -> None:
     env = {**os.environ, "BENCH_HOME": str(tmp_path), "BENCH_VENV": sys.prefix}

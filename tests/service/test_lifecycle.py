@@ -200,8 +200,11 @@ def test_a_pipe_gets_each_line_at_once(home: Any, gateway: Path) -> None:
     (gateway / "decisions.jsonl").write_text('{"at": 1, "event": "first"}\n')
     command = [sys.executable, "-m", "mcpconf", "gateway", "logs", "--follow", "--home"]
     with subprocess.Popen(
-        [*command, str(home.home)], stdout=subprocess.PIPE, text=True
-    ) as following:
+        [*command, str(home.home)],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as following:  # a shell's background job ignores SIGINT, and hands that on
         assert following.stdout is not None
         assert following.stdout.readline().endswith("  first\n")
         with (gateway / "decisions.jsonl").open("a") as log:
