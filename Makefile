@@ -1,6 +1,6 @@
 # make setup   the virtualenv                 make check    what CI runs beside the tests
 # make sync    the main job, a dry run        make bless    rewrite the golden cases
-# make test    the tests                      make docs     rewrite the generated pages
+# make test    the tests, in two parts        make docs     rewrite the generated pages
 # make bridge  dist/mcpconf-bridge, one file  make bench    start-up, scale, the run-time's speed
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -26,7 +26,8 @@ sync: setup
 	@$(BIN)/mcpconf $(if $(WRITE),sync,plan --or-example) $(ARGS) || test $$? -eq 1
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not runtime" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m runtime $(ARGS) || test $$? -eq 5
 
 check: setup
 	$(BIN)/ruff check .
