@@ -27,7 +27,7 @@ sync: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not runtime" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m runtime $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m runtime $(ARGS) || test $$? -eq 5
 
 check: setup
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 PROXY = Path(__file__).parents[2] / "bench" / "proxy"
-JOBS = 6  # most of a scenario is waiting
+JOBS = 4  # most of a scenario is waiting
 LONGEST = 600
 
 
