@@ -1,0 +1,122 @@
+"""What the container is like, as far as rules depend on it; and the two files that say it.
+
+Everything here is a value or a pure function of text.  ``look.py`` reads the files.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mcpconf.firewall.tokens import Network, read_network
+
+STUB = "127.0.0.153"
+"""What resolv.conf points to.  Docker's own rules match 127.0.0.11 only, so no order of rules
+decides who gets the question (Docker 29 has them in a table that iptables does not see)."""
+
+EMBEDDED = "127.0.0.11"
+"""Docker's resolver in user-defined networks; it listens on another port than 53."""
+
+DNS_PORTS = (5355, 5357)
+"""Where the resolver listens; a new static configuration takes the other one."""
+
+GATE_TLS, GATE_HTTP = 3443, 3080
+SINK4, SINK6 = "198.18.0.1", "100::1"
+"""What unlisted names resolve to (RFC 2544, RFC 6666): nothing is there, and the attempt itself
+meets the packet filter, which knows its port."""
+
+_KEPT = "#mcpconf# "
+_MOST_SERVERS = 3  # as the C library (MAXNS)
+
+
+class User(NamedTuple):
+    """A system user, under which an engine runs."""
+
+    name: str
+    group: str
+    uid: int
+
+
+class Site(NamedTuple):
+    """Where the firewall is.
+
+    ``nameservers`` are the resolvers that were there before ours.  ``forwarders`` are those that
+    Docker's embedded resolver asks from inside this namespace, as root; None where it does not say
+    which.  ``hosts`` are the names of /etc/hosts with their addresses.  ``dns_port`` is where the
+    resolver listens, ``dnsmasq`` its version.
+    """
+
+    nameservers: tuple[Network, ...] = ()
+    forwarders: tuple[Network, ...] | None = ()
+    hosts: tuple[tuple[str, Network], ...] = ()
+    ipv6: bool = True
+    dns: User = User("dnsmasq", "nogroup", 990)
+    gate: User | None = None
+    dns_port: int = DNS_PORTS[0]
+    dnsmasq: tuple[int, int] = (2, 90)
+    run: str = "/run/mcpconf-fw"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether Docker's embedded resolver is the one to ask."""
+        return any(str(server.network_address) == EMBEDDED for server in self.nameservers)
+
+    def addresses_of(self, name: str) -> tuple[Network, ...]:
+        """The addresses that /etc/hosts gives a name."""
+        return tuple(address for known, address in self.hosts if known == name)
+
+
+def original_resolv(text: str) -> str:
+    """A resolv.conf as it was before :func:`rewritten_resolv`."""
+    kept = [line[len(_KEPT) :] for line in text.splitlines() if line.startswith(_KEPT)]
+    return "\n".join(kept) + "\n" if kept else text
+
+
+def rewritten_resolv(text: str) -> str:
+    """A resolv.conf that asks our resolver, with the original in comments.
+
+    Search lists and ``ndots`` are left out: the sinkhole would answer under them.
+    """
+    original = original_resolv(text).splitlines()
+    options = " ".join(
+        word
+        for line in original
+        if line.split()[:1] == ["options"]
+        for word in line.split()[1:]
+        if not word.startswith("ndots:") and re.fullmatch(r"[a-z0-9-]+(?::[0-9]+)?", word)
+    )
+    lines = ["# The firewall of this container answers names: mcpconf-fw status", f"nameserver {STUB}"]
+    lines += [f"options {options}"] if options else []
+    return "\n".join([*lines, *(_KEPT + line for line in original)]) + "\n"
+
+
+def read_resolv(text: str) -> tuple[tuple[Network, ...], tuple[Network, ...] | None]:
+    """The nameservers of a resolv.conf, and Docker's forwarders (see :class:`Site`)."""
+    servers: list[Network] = []
+    forwarders: tuple[Network, ...] | None = None
+    for line in original_resolv(text).splitlines():
+        words = line.split()
+        if words[:1] == ["nameserver"] and len(words) > 1:
+            servers += _addresses(words[1:2])
+        ext = re.match(r"#\s*ExtServers: \[(.*)\]", line)
+        if ext:
+            forwarders = tuple(_addresses(w for w in ext[1].split() if not w.startswith("host(")))
+    kept = tuple(s for s in dict.fromkeys(servers) if str(s.network_address) != STUB)
+    embedded = any(str(s.network_address) == EMBEDDED for s in kept)
+    return kept[:_MOST_SERVERS], forwarders if embedded else ()
+
+
+def _addresses(words: object) -> list[Network]:
+    found = (read_network(str(word).partition("%")[0]) for word in words)  # type: ignore[attr-defined]
+    return [n for n in found if n is not None and n.prefixlen == n.max_prefixlen]
+
+
+def read_hosts(text: str) -> tuple[tuple[str, Network], ...]:
+    """The names of a hosts file, in lower case, each with an address."""
+    found: list[tuple[str, Network]] = []
+    for line in text.splitlines():
+        words = line.partition("#")[0].split()
+        address = read_network(words[0].partition("%")[0]) if words else None
+        if address is not None and address.prefixlen == address.max_prefixlen:
+            found += [(name.lower(), address) for name in words[1:]]
+    return tuple(found)
