@@ -11,7 +11,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple, Union
 
-from mcpconf.locality import METADATA, NEAR, special_range
+from mcpconf.locality import METADATA, NEAR, RESERVED, special_range
 
 Network = Union[IPv4Network, IPv6Network]
 
@@ -148,6 +148,21 @@ def is_metadata(network: Network) -> bool:
 def metadata_networks() -> tuple[Network, ...]:
     """Every address at which clouds hand out credentials."""
     return tuple(ip_network(text) for text, why in NEAR.items() if why == METADATA)
+
+
+def never_networks() -> tuple[Network, ...]:
+    """Every range that no name of the outside world may open; none is inside another."""
+    found = [ip_network(text) for text in (*NEAR, *RESERVED, "224.0.0.0/3")]
+    return tuple(n for n in found if not any(_is_inside(n, other) for other in found))
+
+
+def _is_inside(inner: Network, outer: Network) -> bool:
+    return (
+        inner != outer
+        and inner.version == outer.version
+        and outer.prefixlen < inner.prefixlen
+        and inner.overlaps(outer)
+    )
 
 
 def read_peer(text: str) -> Domain | Network:

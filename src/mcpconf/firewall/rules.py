@@ -1,0 +1,227 @@
+"""The rules as text for ``iptables-restore --noflush`` and ``ip6tables-restore --noflush``.
+
+All rules stand in chains of our own, which the text declares and so empties and fills in one
+transaction of the kernel, whatever was there before; foreign rules stay.  The order is the meaning:
+
+====  =======================================================================================
+ 1    Docker's resolver on its real port: for our resolver and for root only
+ 2    loopback; IPv6 neighbour discovery
+ 3    answers to connections from outside (TCP, ping); errors about flows that are known
+ 4    the resolvers that our resolver asks; those that Docker asks from inside this namespace
+ 5    refuse: metadata services
+ 6    accept: the gateway and the peers, by rule and by set
+ 7    refuse: every private and reserved range, whatever a name resolved to
+ 8    accept: addresses of listed names, port by port; listed addresses
+ 9    refuse: what was open under a name that has been removed
+10    accept: flows that 6 or 8 accepted when they began (their addresses may have left the sets)
+11    refuse the rest, at once, and write it down
+====  =======================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mcpconf.firewall.policy import NearRow, Policy, StaticRow
+from mcpconf.firewall.sets import name_ports, name_set, near_ports, near_set, revoked_set
+from mcpconf.firewall.site import (
+    EMBEDDED,
+    GATE_HTTP,
+    GATE_TLS,
+    SINK4,
+    SINK6,
+    STUB,
+    Site,
+)
+from mcpconf.firewall.tokens import Domain, Network, metadata_networks, never_networks
+
+MARK = "0x500000/0xf00000"
+LOG_GROUP = 77
+LOG_PREFIX = "mcpconf"
+WEB_PORTS = (80, 443)  # what the gate looks into
+CHAINS = ("MCP-OUT", "MCP-IN", "MCP-FWD", "MCP-NEVER", "MCP-OK", "MCP-NO")
+_LONGEST_COMMENT = 200
+_NEIGHBOUR = (133, 134, 135, 136, 143)  # RFC 4861, RFC 3810
+
+
+class Hooks(NamedTuple):
+    """How often the built-in chains jump into ours already."""
+
+    output: int = 0
+    input: int = 0
+    forward: int = 0
+    dns: int = 0
+
+
+def rules_text(policy: Policy, site: Site, family: int, hooks: Hooks = Hooks()) -> str:  # noqa: B008
+    """Everything for one family (4 or 6), filter and nat, complete."""
+    lines = ["*filter", ":OUTPUT DROP [0:0]", ":FORWARD DROP [0:0]"]
+    lines += [f":{chain} - [0:0]" for chain in CHAINS]
+    lines += [f"-A MCP-OUT {rule}" for rule in _output(policy, site, family)]
+    lines += _inward(family)
+    lines += [f"-A MCP-NEVER -d {n} -j MCP-NO" for n in _of_family(never_networks(), family)]
+    lines += [f"-A MCP-OK -j CONNMARK --set-xmark {MARK}", "-A MCP-OK -j ACCEPT"]
+    lines += _refusal(family)
+    lines += _jump("OUTPUT", "MCP-OUT", hooks.output)
+    lines += _jump("INPUT", "MCP-IN", hooks.input)
+    lines += _jump("FORWARD", "MCP-FWD", hooks.forward)
+    lines += ["COMMIT", "*nat", ":MCP-DNS - [0:0]"]
+    lines += [f"-A MCP-DNS {rule}" for rule in _redirections(policy, site, family)]
+    lines += [*_jump("OUTPUT", "MCP-DNS", hooks.dns), "COMMIT"]
+    return "\n".join(lines) + "\n"
+
+
+def _jump(chain: str, ours: str, there: int) -> list[str]:
+    """First in its chain, and there once."""
+    return [f"-D {chain} -j {ours}"] * there + [f"-I {chain} 1 -j {ours}"]
+
+
+def _output(policy: Policy, site: Site, family: int) -> Iterator[str]:
+    if family == 4:  # noqa: PLR2004
+        yield from _embedded(site)
+    yield "-o lo -j ACCEPT"
+    yield f"-d {'127.0.0.0/8' if family == 4 else '::1/128'} -j ACCEPT"  # noqa: PLR2004  redirected: `-o` still says eth0
+    yield from _answers(family)
+    yield from _resolvers(site, family)
+    metadata = _of_family(metadata_networks(), family)
+    yield from (f"-d {network} -j MCP-NO" for network in metadata)
+    yield from _near(policy, site, family)
+    yield "-j MCP-NEVER"
+    yield from _listed(policy, site, family)
+    yield f"-p tcp -m set --match-set {revoked_set(family)} dst,dst -j MCP-NO"
+    yield f"-m connmark --mark {MARK} -m conntrack --ctstate ESTABLISHED -j ACCEPT"
+    yield "-j MCP-NO"
+
+
+def _embedded(site: Site) -> Iterator[str]:
+    """Docker's resolver answers on a port of its own too, past every rule about port 53."""
+    to = f"-d {EMBEDDED}/32"
+    yield f"{to} -m owner --uid-owner {site.dns.uid} -j ACCEPT"
+    yield f"{to} -m owner --uid-owner 0 -j ACCEPT"
+    yield f"{to} -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT"
+    yield f"{to} -j MCP-NO"
+
+
+def _answers(family: int) -> Iterator[str]:
+    """What answers somebody outside.  UDP is left out: a datagram's first sender is a guess."""
+    protocol = "icmp" if family == 4 else "ipv6-icmp"  # noqa: PLR2004
+    if family == 6:  # noqa: PLR2004
+        kinds = (f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j ACCEPT" for kind in _NEIGHBOUR)
+        yield from kinds
+    yield "-p tcp -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT"
+    yield f"-p {protocol} -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT"
+    yield f"-p {protocol} -m conntrack --ctstate RELATED -j ACCEPT"
+
+
+def _resolvers(site: Site, family: int) -> Iterator[str]:
+    asked = [(s, site.dns.uid) for s in site.nameservers if str(s.network_address) != EMBEDDED]
+    asked += [(s, 0) for s in site.forwarders or ()]
+    for server, uid in asked:
+        if server.version == family and not server.network_address.is_loopback:
+            for protocol in ("udp", "tcp"):
+                yield f"-d {server} -p {protocol} --dport 53 -m owner --uid-owner {uid} -j ACCEPT"
+    if site.forwarders is None:  # Docker does not say which it asks; only root can be the one
+        for protocol in ("udp", "tcp"):
+            yield f"-p {protocol} --dport 53 -m owner --uid-owner 0 -j ACCEPT"
+
+
+def _near(policy: Policy, site: Site, family: int) -> Iterator[str]:
+    for row, network in near_places(policy, site):
+        if network.version == family:
+            yield f"-d {network} -p tcp --dport {row.port} {_comment(row)}-j MCP-OK"
+    for port in near_ports(policy):
+        yield f"-p tcp --dport {port} -m set --match-set {near_set(family, port)} dst -j MCP-OK"
+
+
+def near_places(policy: Policy, site: Site) -> Iterator[tuple[NearRow, Network]]:
+    """The gateway and the peers whose addresses are known without the DNS, and the addresses."""
+    for row in policy.near:
+        if not isinstance(row.host, Domain):
+            yield row, row.host
+        else:
+            yield from ((row, n) for n in site.addresses_of(row.host.name) if is_far(n))
+
+
+def is_far(network: Network) -> bool:
+    """Tell whether an address of /etc/hosts is another machine's."""
+    return not network.network_address.is_loopback
+
+
+def _listed(policy: Policy, site: Site, family: int) -> Iterator[str]:
+    for port in name_ports(policy):
+        gate = f"-m owner --uid-owner {site.gate.uid} " if site.gate and port in WEB_PORTS else ""
+        yield f"-p tcp --dport {port} {gate}-m set --match-set {name_set(family, port)} dst -j MCP-OK"
+    for row in policy.static:
+        if row.network.version == family:
+            yield f"-d {row.network} -p tcp --dport {row.port} {_comment(row)}-j MCP-OK"
+
+
+def _comment(row: StaticRow | NearRow) -> str:
+    """Who asked for a rule, as far as the kernel's 255 characters reach."""
+    ids = ""
+    for server in row.servers:
+        if len(ids) + len(server) < _LONGEST_COMMENT:
+            ids += f",{server}" if ids else server
+    return f"-m comment --comment mcpconf:{ids} " if ids else ""
+
+
+def _inward(family: int) -> list[str]:
+    """A stream that began before us must not come back as one from outside.
+
+    Where nothing was tracked before, its next packet from there begins a flow in that direction,
+    and what this side sends would count as an answer.
+    """
+    del family
+    stray = "! -i lo -p tcp ! --syn -m conntrack --ctstate NEW"
+    return [f"-A MCP-IN {stray} -j REJECT --reject-with tcp-reset", "-A MCP-FWD -j MCP-NO"]
+
+
+def _refusal(family: int) -> list[str]:
+    crowd = "224.0.0.0/4" if family == 4 else "ff00::/8"  # noqa: PLR2004
+    code = "icmp-admin-prohibited" if family == 4 else "icmp6-adm-prohibited"  # noqa: PLR2004
+    log = f"NFLOG --nflog-group {LOG_GROUP} --nflog-prefix {LOG_PREFIX}"
+    return [
+        f"-A MCP-NO -d {crowd} -j DROP",  # mDNS and the like are no attempts
+        f"-A MCP-NO -m limit --limit 20/sec --limit-burst 50 -j {log}",
+        "-A MCP-NO -p tcp -j REJECT --reject-with tcp-reset",
+        f"-A MCP-NO -j REJECT --reject-with {code}",
+    ]
+
+
+def _redirections(policy: Policy, site: Site, family: int) -> Iterator[str]:
+    """Every question to our resolver; in strict mode every web connection to the gate."""
+    to_us = f"-j REDIRECT --to-ports {site.dns_port}"
+    if family == 4:  # noqa: PLR2004
+        for protocol in ("udp", "tcp"):
+            yield f"-d {STUB}/32 -p {protocol} --dport 53 {to_us}"
+    for uid in (site.dns.uid, 0):  # root: Docker asks from inside this namespace
+        yield f"-m owner --uid-owner {uid} -p udp --dport 53 -j RETURN"
+        yield f"-m owner --uid-owner {uid} -p tcp --dport 53 -j RETURN"
+    for protocol in ("udp", "tcp"):
+        yield f"-p {protocol} --dport 53 {to_us}"
+    if site.gate:
+        yield from _to_gate(policy, site, family)
+
+
+def _to_gate(policy: Policy, site: Site, family: int) -> Iterator[str]:
+    assert site.gate
+    yield f"-m owner --uid-owner {site.gate.uid} -j RETURN"
+    yield "-o lo -j RETURN"
+    yield f"-d {'127.0.0.0/8' if family == 4 else '::1/128'} -j RETURN"  # noqa: PLR2004
+    yield f"-d {SINK4 if family == 4 else SINK6} -j RETURN"  # noqa: PLR2004  the packet filter writes it down
+    rows = [(network, row.port) for row, network in near_places(policy, site)]
+    rows += [(row.network, row.port) for row in policy.static]
+    for network, port in rows:
+        if network.version == family and port in WEB_PORTS:
+            yield f"-d {network} -p tcp --dport {port} -j RETURN"
+    for port in near_ports(policy):
+        if port in WEB_PORTS:
+            found = f"-m set --match-set {near_set(family, port)} dst"
+            yield f"-p tcp --dport {port} {found} -j RETURN"
+    yield f"-p tcp --dport 443 -j REDIRECT --to-ports {GATE_TLS}"
+    yield f"-p tcp --dport 80 -j REDIRECT --to-ports {GATE_HTTP}"
+
+
+def _of_family(networks: tuple[Network, ...], family: int) -> list[Network]:
+    return [network for network in networks if network.version == family]
