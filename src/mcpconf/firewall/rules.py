@@ -12,8 +12,9 @@ transaction of the kernel, whatever was there before; foreign rules stay.  The o
  6    accept: the gateway and the peers, by rule and by set
  7    refuse: every private and reserved range, whatever a name resolved to
  8    accept: addresses of listed names, port by port; listed addresses
- 9    refuse: what was open under a name that has been removed
-10    accept: flows that 6 or 8 accepted when they began (their addresses may have left the sets)
+ 9    accept: flows of an earlier epoch to what the present policy opens as well; strict mode
+      refuses first whatever goes past the gate
+10    accept: flows that 6, 8 or 9 accepted in this epoch (their addresses may have left the sets)
 11    refuse the rest, at once, and write it down
 ====  =======================================================================================
 """
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mcpconf.firewall.policy import NearRow, Policy, StaticRow
-from mcpconf.firewall.sets import name_ports, name_set, near_ports, near_set, revoked_set
+from mcpconf.firewall.sets import kept_set, name_ports, name_set, near_ports, near_set
 from mcpconf.firewall.site import (
     EMBEDDED,
     GATE_HTTP,
@@ -36,7 +37,7 @@ from mcpconf.firewall.site import (
 )
 from mcpconf.firewall.tokens import Domain, Network, metadata_networks, never_networks
 
-MARK = "0x500000/0xf00000"
+MARK_BITS = "0xff00000"  # where a flow carries its epoch
 LOG_GROUP = 77
 LOG_PREFIX = "mcpconf"
 WEB_PORTS = (80, 443)  # what the gate looks into
@@ -61,7 +62,7 @@ def rules_text(policy: Policy, site: Site, family: int, hooks: Hooks = Hooks()) 
     lines += [f"-A MCP-OUT {rule}" for rule in _output(policy, site, family)]
     lines += _inward(family)
     lines += [f"-A MCP-NEVER -d {n} -j MCP-NO" for n in _of_family(never_networks(), family)]
-    lines += [f"-A MCP-OK -j CONNMARK --set-xmark {MARK}", "-A MCP-OK -j ACCEPT"]
+    lines += [f"-A MCP-OK -j CONNMARK --set-xmark {mark_of(site)}", "-A MCP-OK -j ACCEPT"]
     lines += _refusal(family)
     lines += _jump("OUTPUT", "MCP-OUT", hooks.output)
     lines += _jump("INPUT", "MCP-IN", hooks.input)
@@ -89,9 +90,23 @@ def _output(policy: Policy, site: Site, family: int) -> Iterator[str]:
     yield from _near(policy, site, family)
     yield "-j MCP-NEVER"
     yield from _listed(policy, site, family)
-    yield f"-p tcp -m set --match-set {revoked_set(family)} dst,dst -j MCP-NO"
-    yield f"-m connmark --mark {MARK} -m conntrack --ctstate ESTABLISHED -j ACCEPT"
+    yield from _under_way(site, family)
     yield "-j MCP-NO"
+
+
+def _under_way(site: Site, family: int) -> Iterator[str]:
+    """Streams live on when their address has left the sets, and end when their name has."""
+    if site.gate:
+        web = ",".join(map(str, WEB_PORTS))
+        yield f"-p tcp -m multiport --dports {web} -m owner ! --uid-owner {site.gate.uid} -j MCP-NO"
+    known = f"-m connmark ! --mark 0x0/{MARK_BITS} -m conntrack --ctstate ESTABLISHED"
+    yield f"-p tcp {known} -m set --match-set {kept_set(family)} dst,dst -j MCP-OK"
+    yield f"-m connmark --mark {mark_of(site)} -m conntrack --ctstate ESTABLISHED -j ACCEPT"
+
+
+def mark_of(site: Site) -> str:
+    """The mark of the flows that are accepted now, and which bits of it count."""
+    return f"{site.epoch << 20:#x}/{MARK_BITS}"
 
 
 def _embedded(site: Site) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The ipsets: one a port for names, one a port for peers, and one of what was taken back.
+"""The ipsets: one a port for names, one a port for peers, and one of what stays open.
 
 dnsmasq adds the addresses as it answers; an address leaves after the policy's grace, and every
 answer renews it.  A set's name says its family and port: ``mcp4-p443``, ``mcp6-near-p80``.
@@ -13,7 +13,7 @@ from mcpconf.firewall.tokens import Domain
 
 FAMILIES = (4, 6)
 MOST_MEMBERS = 1_048_576
-REVOKED_FOR = 86_400  # seconds; an open stream that long after its name was removed has been cut
+KEPT_FOR = 86_400  # seconds in which an idle stream shows that it still is there
 
 
 class SetSpec(NamedTuple):
@@ -35,9 +35,9 @@ def near_set(family: int, port: int) -> str:
     return f"mcp{family}-near-p{port}"
 
 
-def revoked_set(family: int) -> str:
-    """The set of addresses and ports that were open and are not any more."""
-    return f"mcp{family}-revoked"
+def kept_set(family: int) -> str:
+    """The set of addresses and ports to which streams of an earlier epoch may go on."""
+    return f"mcp{family}-kept"
 
 
 def name_ports(policy: Policy) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ def wanted_sets(policy: Policy) -> tuple[SetSpec, ...]:
         names = [name_set(family, port) for port in name_ports(policy)]
         names += [near_set(family, port) for port in near_ports(policy)]
         found += [SetSpec(name, "hash:ip", family, policy.grace) for name in names]
-        found.append(SetSpec(revoked_set(family), "hash:ip,port", family, REVOKED_FOR))
+        found.append(SetSpec(kept_set(family), "hash:ip,port", family, KEPT_FOR))
     return tuple(found)
 
 

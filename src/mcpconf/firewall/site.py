@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mcpconf.firewall.paths import RUN
 from mcpconf.firewall.tokens import Network, read_network
 
 STUB = "127.0.0.153"
@@ -43,7 +44,8 @@ class Site(NamedTuple):
     ``nameservers`` are the resolvers that were there before ours.  ``forwarders`` are those that
     Docker's embedded resolver asks from inside this namespace, as root; None where it does not say
     which.  ``hosts`` are the names of /etc/hosts with their addresses.  ``dns_port`` is where the
-    resolver listens, ``dnsmasq`` its version.
+    resolver listens, ``dnsmasq`` its version.  ``epoch`` (1 to 255) is the mark of the flows that
+    are accepted; it changes whenever a policy opens less than the one before.
     """
 
     nameservers: tuple[Network, ...] = ()
@@ -54,7 +56,8 @@ class Site(NamedTuple):
     gate: User | None = None
     dns_port: int = DNS_PORTS[0]
     dnsmasq: tuple[int, int] = (2, 90)
-    run: str = "/run/mcpconf-fw"
+    run: str = RUN
+    epoch: int = 1
 
     @property
     def embedded(self) -> bool:

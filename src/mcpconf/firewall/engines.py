@@ -1,0 +1,100 @@
+"""The other engines: the recorder of what is refused (ulogd2), the gate of strict mode (HAProxy)."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from mcpconf.firewall.compile import Compiled
+from mcpconf.firewall.gate import gate_reload_commands
+from mcpconf.firewall.paths import Paths
+from mcpconf.firewall.process import end, pid_of
+from mcpconf.firewall.recorder import recorder_config
+from mcpconf.firewall.run import find, run
+from mcpconf.firewall.state import read_file, write_file
+
+_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
+_ANSWER = 1 << 16  # bytes read at once
+
+
+class EngineError(Exception):
+    """An engine does not start or does not take its new list."""
+
+
+def recorder_pid(paths: Paths) -> int:
+    return pid_of(paths.packets_pid, paths.packets_conf)
+
+
+def end_recorder(paths: Paths) -> bool:
+    return end(paths.packets_pid, paths.packets_conf)
+
+
+def start_recorder(paths: Paths) -> str:
+    """Start the recorder where it does not run; returns why it cannot, "" if it runs."""
+    if recorder_pid(paths):
+        return ""
+    if not find("ulogd"):
+        return "ulogd2 is not there, so refused attempts are not written down"
+    folder = plugin_folder()
+    if not folder:
+        return "ulogd2's plug-ins are not there, so refused attempts are not written down"
+    write_file(paths.packets_conf, recorder_config(paths, folder))
+    done = run(["ulogd", "-d", "-c", paths.packets_conf, "-p", paths.packets_pid])
+    if done.code:
+        return f"the recorder did not start, so refused attempts are not written down: {done.words}"
+    return ""
+
+
+def plugin_folder() -> str:
+    """Where ulogd's plug-ins for NFLOG and JSON are; "" where one is missing."""
+    for base in _LIBRARIES:
+        for folder in (f"{base}/ulogd", *_subfolders(base)):
+            if os.path.exists(f"{folder}/ulogd_output_JSON.so"):
+                return folder
+    return ""
+
+
+def _subfolders(base: str) -> list[str]:
+    try:
+        return [f"{base}/{name}/ulogd" for name in sorted(os.listdir(base)) if "-linux-" in name]
+    except OSError:
+        return []
+
+
+def gate_pid(paths: Paths) -> int:
+    return pid_of(paths.gate_pid, paths.gate_conf)
+
+
+def end_gate(paths: Paths) -> bool:
+    return end(paths.gate_pid, paths.gate_conf)
+
+
+def bring_gate(paths: Paths, compiled: Compiled) -> None:
+    """Start the gate, or give the one that runs its new lists.  Raises EngineError, OSError."""
+    old = {path: read_file(path) for path in compiled.gate}
+    same = gate_pid(paths) and read_file(paths.gate_conf) == compiled.gate_config
+    for path, text in compiled.gate.items():
+        write_file(path, text)
+    if same:
+        _tell_gate(paths, gate_reload_commands(old, compiled.gate))
+        return
+    end_gate(paths)
+    write_file(paths.gate_conf, compiled.gate_config)
+    done = run(["haproxy", "-D", "-f", paths.gate_conf, "-p", paths.gate_pid])
+    if done.code:
+        raise EngineError(f"the gate did not start: {done.words}")
+
+
+def _tell_gate(paths: Paths, commands: list[str]) -> None:
+    """Say commands to the gate's socket, one connection each."""
+    for command in commands:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(5)
+            try:
+                door.connect(paths.gate_socket)
+                door.sendall(command.encode())
+                door.shutdown(socket.SHUT_WR)
+                while door.recv(_ANSWER):
+                    pass
+            except OSError as error:
+                raise EngineError(f"the gate does not take its new list: {error}") from None
