@@ -19,6 +19,8 @@ from mcpconf.locality import METADATA, local_reason
 from mcpconf.model import Classified, Resolved, Server, State
 from mcpconf.names import Problem, quote
 from mcpconf.origin import Origin
+from mcpconf.pasted import is_port
+from mcpconf.peers import parse_peer
 from mcpconf.plan.egress import covers
 from mcpconf.plan.terms import Planned, shell_word
 from mcpconf.reasons import REASONS
@@ -60,7 +62,7 @@ def explain(question: str, compiled: Compilation, kinds: Mapping[int, Classified
     static = explain_code(question)
     if static:
         return static
-    place = _place(question)
+    place = _place(question) or _peer(question, compiled)
     if place:
         return _host(*place, compiled)
     return _unknown(question, compiled)
@@ -171,6 +173,17 @@ def _place(question: str) -> tuple[str, int | None] | None:
     return (name, number) if local_reason(name) and (plausible or name == "localhost") else None
 
 
+def _peer(question: str, compiled: Compilation) -> tuple[str, int | None] | None:
+    """Read a question as a host beside the container: one that is open, or one with a port."""
+    text, _, port = question.rpartition(":")
+    number = int(port) if is_port(port) and (":" not in text or text.endswith("]")) else None
+    found = parse_peer(text.strip("[]") if number else question)
+    if isinstance(found, Problem):
+        return None
+    known = any(r.form == "peer" and r.host == found.host for r in compiled.plan.egress.rows)
+    return (found.host, number) if known or number else None
+
+
 def _host(host: str, port: int | None, compiled: Compilation) -> Explanation:
     rows = [r for r in compiled.plan.egress.rows if _covers(r, host) and port in (None, r.port)]
     subject = f"{host}:{port}" if port else host
@@ -181,13 +194,16 @@ def _host(host: str, port: int | None, compiled: Compilation) -> Explanation:
 
 
 def _covers(row: EgressRow, host: str) -> bool:
+    if row.form == "peer":
+        return row.host == host
     destination = parse_destination(row.host)
     return not isinstance(destination, Problem) and covers(destination, host)
 
 
 def _open(row: EgressRow, host: str) -> Iterator[Line]:
     through = f" through {row.host}" if row.host != host else ""
-    yield Line("open", f"port {row.port}{through}")
+    directly = ", directly: a host beside the container" if row.form == "peer" else ""
+    yield Line("open", f"port {row.port}{through}{directly}")
     for because in row.because:
         yield Line(because.layer, because.text)
     if row.servers:
@@ -205,12 +221,12 @@ def _through_gateway(host: str, compiled: Compilation) -> Iterator[Line]:
 def _closed(host: str, port: int | None, compiled: Compilation) -> Iterator[Line]:
     local = local_reason(host)
     gateway = list(_through_gateway(host, compiled))
-    if local:
-        way = "nothing" if local == METADATA else "only the gateway"
-        yield Line("closed", f"it is {local}: {way} reaches it from a container")
-    elif port and any(_covers(r, host) for r in compiled.plan.egress.rows):
+    if port and any(_covers(r, host) for r in compiled.plan.egress.rows):
         ports = [str(r.port) for r in compiled.plan.egress.rows if _covers(r, host)]
         yield Line("closed", f"port {port} is not open, only {', '.join(ports)}")
+    elif local:
+        way = "nothing" if local == METADATA else "only the gateway"
+        yield Line("closed", f"it is {local}: {way} reaches it from a container")
     elif not gateway:
         yield Line("closed", "no server in force and no whitelist names it")
     else:
@@ -223,9 +239,16 @@ def _closed(host: str, port: int | None, compiled: Compilation) -> Iterator[Line
     for finding in compiled.findings:
         if finding.code == "MC082" and quote(host) in finding.message:
             yield Line("asked", finding.message, finding.origin)
-    if not local:
+    yield from _ways(host, port, near=bool(local))
+
+
+def _ways(host: str, port: int | None, *, near: bool) -> Iterator[Line]:
+    if not near:
         option = f" --port {port}" if port and port != 443 else ""  # noqa: PLR2004  https
         yield Line("help", f"if you want it open: mcpconf allow {host}{option}")
+    elif not isinstance(parse_peer(host), Problem):
+        way = f"mcpconf allow --peer {host} --port {port or 'N'}"
+        yield Line("help", f"if it is a host beside the container: {way}")
 
 
 def _why(row: EgressRow, layers: tuple[str, ...] = ()) -> str:

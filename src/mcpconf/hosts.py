@@ -65,9 +65,12 @@ _GATEWAY = "servers near you are reached through the gateway; they need no entry
 
 
 class Destination(NamedTuple):
-    """One checked entry, in ASCII: ``api.example.com``, ``*.example.com``, ``2606:4700::/48``."""
+    """One checked entry, in ASCII: ``api.example.com``, ``*.example.com``, ``2606:4700::/48``.
 
-    form: Literal["name", "wildcard", "address", "network"]
+    A ``peer`` is the one form that is near the user: see ``peers.py``.
+    """
+
+    form: Literal["name", "wildcard", "address", "network", "peer"]
     host: str
 
 

@@ -111,6 +111,7 @@ def plan_json(
             }
             for row in plan.egress.rows
         ],
+        "firewall": {"mode": plan.egress.mode, "grace": plan.egress.grace},
         "gateway": plan.egress.gateway._asdict() if plan.egress.gateway else None,
         "changes": [
             {"file": str(c.path), "change": c.kind.value, "diff": list(c.diff)} for c in changes

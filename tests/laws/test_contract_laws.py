@@ -55,6 +55,7 @@ EGRESS = st.builds(
     st.lists(ROW, max_size=3).map(tuple),
     st.one_of(st.none(), st.builds(GatewayAddress, TEXT, PORT)),
     TEXT,
+    st.integers(10, 86_400),
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), TEXT),

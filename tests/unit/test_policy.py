@@ -13,6 +13,7 @@ from mcpconf.readers.policy import Policy, read_policy
 
 KEY = "/src/project"
 ROW = '[[allow]]\nhost = "{}"\nwhy = "x"\n'
+PEER = '[[peer]]\nname = "{}"\nports = [3306]\nwhy = "x"\n'
 TRUST = '[[trust]]\nname = "n"\nproject = "{}"\ndigest = "d"\n'
 
 
@@ -52,6 +53,11 @@ def test_without_files_the_defaults_are_the_strict_ones() -> None:
         "firewall = 'strict'",
         "[firewall]\nmode = 'off'",
         "[firewall]\nmodes = 'strict'",
+        "[firewall]\ngrace = 9",
+        "[firewall]\ngrace = 86401",
+        "[firewall]\ngrace = true",
+        "[firewall]\ngrace = 30.0",
+        "[firewall]\ngrace = '30'",
         "servers = 5",
         "[servers]\nx = 5",
         "[servers.x]\nroute = 'somewhere'",
@@ -94,6 +100,15 @@ def test_a_file_that_cannot_be_read_blocks() -> None:
         ("[[allow]]\nhost = 'a.example.com'\nports = [0]\nwhy = 'x'", "MC081"),
         ("[[allow]]\nhost = 'a.example.com'", "MC083"),
         (ROW.format("bücher.example.com"), "MC084"),
+        ("peer = 5", "MC081"),
+        ("peer = ['db']", "MC081"),
+        ("[[peer]]\nhost = 'db'\nports = [1]\nwhy = 'x'", "MC081"),
+        ("[[peer]]\nname = 5\nports = [1]\nwhy = 'x'", "MC081"),
+        ("[[peer]]\nname = 'db'\nwhy = 'x'", "MC081"),
+        ("[[peer]]\nname = 'db'\nports = [0]\nwhy = 'x'", "MC081"),
+        ("[[peer]]\nname = 'db'\nports = [3306]", "MC083"),
+        (PEER.format("host.docker.internal"), "MC081"),
+        (PEER.format("127.0.0.1"), "MC081"),
     ],
 )
 def test_a_bad_row_is_left_out_and_told(text: str, code: str) -> None:
@@ -142,6 +157,7 @@ def test_rows_and_trust_may_hold_for_one_project() -> None:
         (TRUST.format(KEY), None),
         ('[servers.x]\nsecrets = "container"', '[servers.x]\nsecrets = "container"'),
         ('[servers.x]\nroute = "direct"', '[servers.x]\nroute = "direct"'),
+        ("[firewall]\ngrace = 301", "[firewall]\ngrace = 301"),
     ],
 )
 def test_a_project_cannot_loosen(project: str, allowed_by: str | None) -> None:
@@ -164,6 +180,11 @@ def test_a_project_cannot_loosen(project: str, allowed_by: str | None) -> None:
         ("", '[firewall]\nmode = "strict"', "firewall", "strict"),
         ('[firewall]\nmode = "strict"', '[firewall]\nmode = "default"', "firewall", "strict"),
         ('http = "bridge"', 'http = "plain"', "http", "bridge"),
+        ("", "[firewall]\ngrace = 60", "grace", 60),
+        ("", "[firewall]\ngrace = 300", "grace", 300),
+        ("[firewall]\ngrace = 900", "", "grace", 900),
+        ("[firewall]\ngrace = 900", "[firewall]\ngrace = 600", "grace", 600),
+        ("[firewall]\ngrace = 20", "[firewall]\ngrace = 20", "grace", 20),
     ],
 )
 def test_where_both_say_something_the_stricter_counts(
@@ -205,3 +226,17 @@ def test_no_message_holds_a_value_of_the_file() -> None:
         'secrets = "hunter2"\ngateway = ["hunter2"]\n[servers.x]\nroute = "hunter2"\n'
     )
     assert "hunter2" not in str([(f.message, f.notes, f.help) for f in findings])
+
+
+def test_a_project_does_not_keep_addresses_longer_than_the_user() -> None:
+    policy, findings = read("[firewall]\ngrace = 60", "[firewall]\ngrace = 61")
+    assert policy.grace == 60
+    assert [f.code for f in findings] == ["MC082"]
+    assert "60 seconds" in findings[0].message
+
+
+def test_a_peer_is_a_row_of_its_own_form() -> None:
+    policy, findings = read(PEER.format("DB") + ROW.format("a.example.com"))
+    assert findings == []
+    found = {(r.destination.form, r.destination.host, r.ports) for r in policy.rows}
+    assert found == {("peer", "db", (3306,)), ("name", "a.example.com", (443,))}

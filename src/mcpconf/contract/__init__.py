@@ -7,6 +7,7 @@ too: where the gateway is.  ``routes.json`` is read by the gateway on the host (
 from mcpconf.contract.bridge import Bridge, dump_bridge, is_token, load_bridge
 from mcpconf.contract.egress import (
     GATEWAY,
+    GRACE,
     Because,
     Egress,
     EgressRow,
@@ -19,6 +20,7 @@ from mcpconf.contract.shape import VERSION, ContractError, dump
 
 __all__ = [
     "GATEWAY",
+    "GRACE",
     "VERSION",
     "Because",
     "Bridge",

@@ -16,7 +16,11 @@ class Because(NamedTuple):
 
 
 class EgressRow(NamedTuple):
-    """One destination that may leave.  ``form`` is name, wildcard, address or network."""
+    """One destination that may leave.
+
+    ``form`` is name, wildcard, address, network or peer: a host on the container's own networks,
+    by the name of its service or by its private address.
+    """
 
     host: str
     port: int
@@ -35,13 +39,20 @@ class GatewayAddress(NamedTuple):
 GATEWAY = GatewayAddress("host.docker.internal", 8811)
 """Where it is unless the user's mcpconf.toml says otherwise."""
 
+GRACE = 300
+"""Seconds for which an address stays open after a name last answered with it."""
+
 
 class Egress(NamedTuple):
-    """Everything that may leave the container; ``gateway`` is None where nothing needs it."""
+    """Everything that may leave the container.
+
+    ``gateway`` is None where nothing needs it; ``grace`` is in seconds.
+    """
 
     rows: tuple[EgressRow, ...] = ()
     gateway: GatewayAddress | None = None
     mode: str = "default"
+    grace: int = GRACE
 
 
 def dump_egress(egress: Egress) -> str:
@@ -61,6 +72,7 @@ def dump_egress(egress: Egress) -> str:
         {
             "version": VERSION,
             "mode": egress.mode,
+            "grace": egress.grace,
             "gateway": {"host": gateway.host, "port": gateway.port} if gateway else None,
             "rows": rows,
         }
@@ -83,6 +95,7 @@ def load_egress(text: str) -> Egress:
             if gateway is None
             else GatewayAddress(is_a(str, gateway["host"]), is_a(int, gateway["port"])),
             mode=is_a(str, found["mode"]),
+            grace=is_a(int, found.get("grace", GRACE)),  # older files have none
         )
     except (KeyError, TypeError) as error:
         raise ContractError(f"egress.json has another shape: {error}") from None

@@ -37,7 +37,10 @@ def plan(servers: Sequence[Classified], terms: Terms, layers: Layers) -> Plan:
     return Plan(
         servers=planned,
         egress=Egress(
-            rows=rows, gateway=terms.site.gateway if routes else None, mode=terms.policy.firewall
+            rows=rows,
+            gateway=terms.site.gateway if routes else None,
+            mode=terms.policy.firewall,
+            grace=terms.policy.grace,
         ),
         routes=Routes(
             terms.site.project, terms.site.client, routes, {**terms.accepted, **_accepted(planned)}

@@ -38,7 +38,7 @@ class _Wish(NamedTuple):
 def merge(
     planned: Sequence[Planned], layers: Layers
 ) -> tuple[tuple[EgressRow, ...], list[Finding]]:
-    """Merge all layers into rows, sorted by host and port."""
+    """Merge all layers into rows, sorted by host, port and form."""
     findings: list[Finding] = []
     wishes = [
         *_base(layers),
@@ -47,19 +47,20 @@ def merge(
         *_policy(layers.policy, findings),
         *_servers(planned, findings),
     ]
-    by_place: dict[tuple[str, int], list[_Wish]] = {}
+    by_place: dict[tuple[str, int, str], list[_Wish]] = {}
     for wish in wishes:
-        by_place.setdefault((wish.destination.host, wish.port), []).append(wish)
+        place = (wish.destination.host, wish.port, wish.destination.form)
+        by_place.setdefault(place, []).append(wish)
     rows = (_row(place, group) for place, group in sorted(by_place.items()))
     return tuple(rows), findings
 
 
-def _row(place: tuple[str, int], wishes: list[_Wish]) -> EgressRow:
+def _row(place: tuple[str, int, str], wishes: list[_Wish]) -> EgressRow:
     servers = {w.server for w in wishes if w.server is not None}
     return EgressRow(
         host=place[0],
         port=place[1],
-        form=wishes[0].destination.form,
+        form=place[2],
         servers=tuple(sorted(servers)),
         because=tuple(sorted({w.because for w in wishes}, key=_by_layer)),
     )
@@ -126,7 +127,7 @@ def _policy(policy: Policy, findings: list[Finding]) -> Iterator[_Wish]:
     for row in policy.rows:
         if row.layer is not Layer.PROJECT:
             continue
-        asked = [p for p in row.ports if not _covered(row.destination.host, p, mine)]
+        asked = [p for p in row.ports if not _covered(row.destination, p, mine)]
         for port in row.ports:
             if port not in asked:
                 text = f"the project asks for it, and you allow it: {row.why}"
@@ -135,8 +136,14 @@ def _policy(policy: Policy, findings: list[Finding]) -> Iterator[_Wish]:
             findings.append(_unapproved(row, asked))
 
 
-def _covered(host: str, port: int, mine: Sequence[Row]) -> bool:
-    return any(port in row.ports and covers(row.destination, host) for row in mine)
+def _covered(asked: Destination, port: int, mine: Sequence[Row]) -> bool:
+    """Whether the user opens the same; a host of the outside world and a peer never are."""
+    return any(
+        port in row.ports
+        and covers(row.destination, asked.host)
+        and (row.destination.form == "peer") is (asked.form == "peer")
+        for row in mine
+    )
 
 
 def covers(destination: Destination, host: str) -> bool:
@@ -159,13 +166,14 @@ def _in_network(network: str, host: str) -> bool:
 
 def _unapproved(row: Row, ports: list[int]) -> Finding:
     host = row.destination.host
-    options = "".join(f" --port {p}" for p in ports if p != 443)  # noqa: PLR2004  https
+    peer = row.destination.form == "peer"
+    options = "".join(f" --port {p}" for p in ports if peer or p != 443)  # noqa: PLR2004  https
     return Finding(
         "MC082",
         f"the project asks for {quote(host)}, which you have not allowed",
         row.origin,
         (f"it says why: {quote(row.why)}" if row.why else "it does not say why",),
-        (f"if you want that: mcpconf allow {host}{options}",),
+        (f"if you want that: mcpconf allow {'--peer ' if peer else ''}{host}{options}",),
     )
 
 

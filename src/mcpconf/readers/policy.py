@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from mcpconf.contract import GatewayAddress
+from mcpconf.contract import GRACE, GatewayAddress
 from mcpconf.findings import Finding
 from mcpconf.names import quote
 from mcpconf.readers.inputs import Read
@@ -32,6 +32,7 @@ class Policy(NamedTuple):
     project_keeps: bool = False  # the project's file wants all secrets on the host
     http: str = "bridge"
     firewall: str = "default"
+    grace: int = GRACE  # seconds
     stacks: tuple[str, ...] | None = None  # the user's list; None: those that the project shows
     kept_stacks: tuple[str, ...] | None = None  # of these, the ones the project file keeps
     optional: bool = False
@@ -82,6 +83,7 @@ def _decide(mine: PolicyFile, theirs: PolicyFile, key: str) -> Policy:
         project_keeps=theirs.secrets == "host",
         http=mine.http or theirs.http or "bridge",
         firewall="strict" if "strict" in (mine.firewall, theirs.firewall) else "default",
+        grace=min(_grace(mine), theirs.grace or _grace(mine)),
         stacks=mine.stacks,
         kept_stacks=theirs.stacks,
         optional=bool(mine.optional) and theirs.optional is not False,
@@ -96,6 +98,10 @@ def _decide(mine: PolicyFile, theirs: PolicyFile, key: str) -> Policy:
             for name in (*mine.servers, *theirs.servers)
         },
     )
+
+
+def _grace(mine: PolicyFile) -> int:
+    return mine.grace or GRACE
 
 
 def _tighter(mine: str, theirs: str, order: tuple[str, ...]) -> str:
@@ -129,6 +135,9 @@ def _loosening(mine: PolicyFile, theirs: PolicyFile) -> Iterator[Finding]:
         yield refuse("let secrets into the container", "secrets")
     if theirs.optional and not mine.optional:
         yield refuse("open the optional hosts of Claude Code", "optional")
+    if theirs.grace and theirs.grace > _grace(mine):
+        what = f"keep addresses open for more than {_grace(mine)} seconds"
+        yield refuse(what, "firewall", "grace")
     addresses = {"gateway": theirs.gateway, "gateway_listen": theirs.gateway_listen}
     yield from (refuse("choose the gateway's address", key) for key in addresses if addresses[key])
     for trust in theirs.trust:

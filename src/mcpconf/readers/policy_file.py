@@ -14,12 +14,13 @@ from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.inputs import Read, Unreadable
 from mcpconf.readers.listen import ListenAddress, read_listen
-from mcpconf.readers.whitelist import Layer, Row, read_rows
+from mcpconf.readers.whitelist import Layer, Row, read_peers, read_rows
 
 SECRETS = ("host", "container")
 HTTP = ("bridge", "plain")
 ROUTES = ("auto", "gateway", "direct", "off")
 FIREWALL = ("default", "strict")
+GRACES = range(10, 86_401)  # seconds
 
 
 class ServerPolicy(NamedTuple):
@@ -44,6 +45,7 @@ class PolicyFile(NamedTuple):
     secrets: str = ""
     http: str = ""
     firewall: str = ""
+    grace: int | None = None
     stacks: tuple[str, ...] | None = None
     optional: bool | None = None
     commands: tuple[str, ...] = ()
@@ -114,13 +116,16 @@ class _Reader:
             secrets=self._choice(self._table, "secrets", SECRETS),
             http=self._choice(self._table, "http", HTTP),
             firewall=self._choice(firewall, "mode", FIREWALL),
+            grace=self._grace(firewall),
             stacks=self._names("stacks"),
             optional=self._flag("optional"),
             commands=self._names("commands") or (),
             gateway=self._gateway(),
             gateway_listen=tuple(self._listen()),
             rows=tuple(
-                read_rows(self._table.get("allow", []), self._origin, self._layer, self._findings)
+                row
+                for read, key in ((read_rows, "allow"), (read_peers, "peer"))
+                for row in read(self._table.get(key, []), self._origin, self._layer, self._findings)
             ),
             trust=tuple(self._trust()),
             servers=dict(self._servers()),
@@ -133,11 +138,11 @@ class _Reader:
         help_ = (f"did you mean `{near[0]}`?",) if near else (f"known keys: {', '.join(known)}",)
         self._findings.append(_broken(f"mcpconf.toml has an unknown key {quote(key)}", at, *help_))
 
-    def _wrong(self, key: str, expected: str) -> None:
+    def _wrong(self, key: str, expected: str, *steps: str) -> None:
         self._findings.append(
             _broken(
                 f"`{key}` in mcpconf.toml is not {expected}",
-                self._origin.at(key),
+                self._origin.at(*(steps or (key,))),
                 f"correct `{key}`; docs/configuration.md has every key",
             )
         )
@@ -168,12 +173,20 @@ class _Reader:
     def _firewall(self) -> Mapping[str, object]:
         table = self._table.get("firewall", {})
         if not isinstance(table, dict):
-            self._wrong("firewall", "a table (`[firewall]` with `mode`)")
+            self._wrong("firewall", "a table (`[firewall]` with `mode` and `grace`)")
             return {}
         for key in table:
-            if key != "mode":
-                self._unknown(key, ("mode",), self._origin.at("firewall"))
+            if key not in ("mode", "grace"):
+                self._unknown(key, ("mode", "grace"), self._origin.at("firewall"))
         return table
+
+    def _grace(self, table: Mapping[str, object]) -> int | None:
+        value = table.get("grace")
+        if value is None or (type(value) is int and value in GRACES):
+            return value
+        seconds = f"{GRACES.start} to {GRACES.stop - 1}"
+        self._wrong("grace", f"a number of seconds from {seconds}", "firewall", "grace")
+        return None
 
     def _gateway(self) -> str:
         value = self._table.get("gateway", "")
@@ -247,6 +260,7 @@ _KEYS = (
     "gateway",
     "gateway_listen",
     "allow",
+    "peer",
     "trust",
     "servers",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from mcpconf.findings import Finding
 from mcpconf.hosts import Destination, parse_destination, parse_ports
 from mcpconf.names import Problem, looks_alike, quote
 from mcpconf.origin import Origin, Source
+from mcpconf.peers import parse_peer
 
 
 class Layer(Enum):
@@ -95,17 +96,42 @@ def _stack(source: Source) -> Stack:
     )
 
 
+class _Kind(NamedTuple):
+    """A kind of rows: how its table and the key of its host are called, how a host is read."""
+
+    table: str
+    key: str
+    parse: Callable[[str], Destination | Problem]
+    example: str
+
+
+_ALLOW = _Kind("allow", "host", parse_destination, 'write `host = "api.example.com"`')
+_PEER = _Kind("peer", "name", parse_peer, 'write `name = "db"`')
+
+
 def read_rows(raw: object, origin: Origin, layer: Layer, findings: list[Finding]) -> Iterator[Row]:
     """Read ``[[allow]]`` tables; what is wrong with one leaves out that one and says so."""
+    return _read(_ALLOW, raw, origin, layer, findings)
+
+
+def read_peers(raw: object, origin: Origin, layer: Layer, findings: list[Finding]) -> Iterator[Row]:
+    """Read ``[[peer]]`` tables in the same way."""
+    return _read(_PEER, raw, origin, layer, findings)
+
+
+def _read(
+    kind: _Kind, raw: object, origin: Origin, layer: Layer, findings: list[Finding]
+) -> Iterator[Row]:
+    header = f"write `[[{kind.table}]]`"
     if not isinstance(raw, list):
-        findings.append(_bad("`allow` is a list of tables", "write `[[allow]]`", origin))
+        findings.append(_bad(f"`{kind.table}` is a list of tables", header, origin))
         return
     for index, item in enumerate(raw):
-        at = origin.at("allow", index)
+        at = origin.at(kind.table, index)
         if not isinstance(item, dict):
-            findings.append(_bad("an `allow` row is a table", "write `[[allow]]`", at))
+            findings.append(_bad(f"a row of `{kind.table}` is a table", header, at))
             continue
-        row = _row(item, at, layer)
+        row = _row(item, at, layer, kind)
         if isinstance(row, Finding):
             findings.append(row)
             continue
@@ -113,7 +139,7 @@ def read_rows(raw: object, origin: Origin, layer: Layer, findings: list[Finding]
         yield row
 
 
-_KEYS = frozenset("host ports why".split())
+_KEYS = frozenset("ports why".split())
 _SHIPPED_KEYS = _KEYS | {"source", "optional", "runners"}
 _ROW_KEYS: Mapping[Layer, frozenset[str]] = {
     Layer.BASE: _SHIPPED_KEYS,
@@ -124,16 +150,18 @@ _ROW_KEYS: Mapping[Layer, frozenset[str]] = {
 }
 
 
-def _row(item: Mapping[str, object], at: Origin, layer: Layer) -> Row | Finding:
-    unknown = sorted(set(item) - _ROW_KEYS[layer])
+def _row(item: Mapping[str, object], at: Origin, layer: Layer, kind: _Kind) -> Row | Finding:
+    unknown = sorted(set(item) - _ROW_KEYS[layer] - {kind.key})
     if unknown:
         return _bad(f"unknown key {quote(unknown[0])} in a row", "remove it", at)
-    host = item.get("host")
+    host = item.get(kind.key)
     if not isinstance(host, str):
-        return _bad("a row has no `host`", 'write `host = "api.example.com"`', at)
-    destination = parse_destination(host)
+        return _bad(f"a row has no `{kind.key}`", kind.example, at)
+    destination = kind.parse(host)
     if isinstance(destination, Problem):
         return _bad(destination.message, destination.help, at)
+    if "ports" not in item and kind is _PEER:
+        return _bad(f"the peer {quote(host)} has no `ports`", "write `ports = [3306]`", at)
     ports = parse_ports(item.get("ports", [443]))
     if isinstance(ports, Problem):
         return _bad(ports.message, ports.help, at)
