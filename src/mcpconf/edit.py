@@ -1,18 +1,13 @@
 """Edits of the user's own mcpconf.toml: hosts that are allowed, servers that are trusted.
 
 Comments, layout and everything else in the file stay (``toml_rows.py``).  One process edits at a
-time, each edit is read back before it is written, and what is written replaces the file at once.
+time, each edit is read back before it is written, and what is written replaces the file at once
+(``toml_file.py``).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import stat
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -21,73 +16,102 @@ from typing import NamedTuple, TypeVar
 from tomlkit.items import Array
 
 from mcpconf import toml_rows as toml
-from mcpconf.errors import Failure, Usage
-from mcpconf.hosts import Problem, parse_destination, parse_ports, quote
+from mcpconf.errors import Usage
+from mcpconf.hosts import Destination, Problem, parse_destination, parse_ports, quote
+from mcpconf.peers import parse_peer
+from mcpconf.toml_file import Edit, apply
 from mcpconf.toml_rows import BrokenError, Row
 
-_HEADER = """\
-# What you allow mcpconf: hosts that your containers reach, servers that run on this machine.
-# `mcpconf allow` and `mcpconf trust` write rows here; your own lines and comments stay.
-"""
-_PATIENCE = 5.0  # seconds
-_PAUSE = 0.01
 _T = TypeVar("_T")
 
 
-class Edit(NamedTuple):
-    """What became of the file; ``summary`` is one line for people."""
+class Wish(NamedTuple):
+    """A host to open; ``peer``: one beside the container."""
 
-    path: Path
-    changed: bool
-    summary: str
+    host: str
+    ports: tuple[int, ...] = (443,)
+    peer: bool = False
+
+
+class _Kind(NamedTuple):
+    """How the rows of a host are written: their table, the key of the host, its reader."""
+
+    table: str
+    key: str
+    parse: Callable[[str], Destination | Problem]
+    ports: tuple[int, ...]  # where a row names none
+
+
+_HOST = _Kind("allow", "host", parse_destination, (443,))
+_PEER = _Kind("peer", "name", parse_peer, ())
 
 
 def allow(
     path: Path, host: str, *, ports: Sequence[int] = (443,), why: str, project: str | None
 ) -> Edit:
     """Add a row for a host, or the ports that its row lacks."""
-    name, project = _or_usage(parse_destination(host)).host, project or None
-    wanted = _or_usage(parse_ports(list(ports)))
+    return allow_all(path, [Wish(host, tuple(ports))], why=why, project=project)
+
+
+def allow_all(path: Path, wishes: Sequence[Wish], *, why: str, project: str | None) -> Edit:
+    """Add a row for each host, or the ports that its row lacks: all of them, or none."""
+    project = project or None
+    checked = [_checked(wish) for wish in wishes]
     if not why.strip():
-        raise Usage(f"{quote(name)} would be open without a reason", help='say `--why "…"`')
-    row = {
-        "host": toml.quoted(name),
-        "ports": str(list(wanted)),
-        "why": toml.quoted(" ".join(why.split())),
-    }
-    row |= {"project": toml.quoted(project)} if project is not None else {}
-
-    def change(text: str) -> str:
-        same = [r for r in toml.rows_of(text, "allow") if _is_of(r, name, project)]
-        if not same:
-            return toml.append(text, "allow", row)
-        there = {port for r in same for port in _ports_of(r)}
-        every = _or_usage(parse_ports(sorted({*wanted} | there)))
-        missing = [port for port in every if port not in there]
-        more = partial(_more, missing=missing)
-        return toml.with_value(text, same[0], "ports", more) if missing else text
-
-    doors = f"{'ports' if len(wanted) > 1 else 'port'} {', '.join(map(str, wanted))}"
-    what = f"allowed on {doors} for {_whom(project)}"
-    return _edit(path, change, f"{quote(name)} is now {what}", f"{quote(name)} was already {what}")
-
-
-def disallow(path: Path, host: str, project: str | None) -> Edit:
-    """Take out what :func:`allow` put in; of a row for several projects, the name of this one."""
-    name, project = _canonical(host), project or None
-
-    def change(text: str) -> str:
-        rows = toml.rows_of(text, "allow")
-        shared = [r for r in rows if {project} < {*_projects(r)} and _is_of(r, name, *_projects(r))]
-        if not shared and not any(_is_of(r, name, project) for r in rows):
-            raise _not_allowed(name, project, rows)
-        for row in reversed(shared):
-            text = toml.with_value(text, row, "project", partial(_less, project=project))
-        return toml.without(
-            text, [r for r in toml.rows_of(text, "allow") if _is_of(r, name, project)]
+        raise Usage(
+            f"{quote(checked[0].host)} would be open without a reason", help='say `--why "…"`'
         )
 
-    return _edit(path, change, f"{quote(name)} is no longer allowed for {_whom(project)}")
+    def change(text: str) -> str:
+        for wish in checked:
+            text = _with_wish(text, wish, " ".join(why.split()), project)
+        return text
+
+    now = "; ".join(f"{quote(w.host)} is now {_open(w, project)}" for w in checked)
+    before = "; ".join(f"{quote(w.host)} was already {_open(w, project)}" for w in checked)
+    return apply(path, change, now, before)
+
+
+def _checked(wish: Wish) -> Wish:
+    name = _or_usage(_kind(wish).parse(wish.host)).host
+    return Wish(name, _or_usage(parse_ports(list(wish.ports))), wish.peer)
+
+
+def _with_wish(text: str, wish: Wish, why: str, project: str | None) -> str:
+    kind = _kind(wish)
+    same = [r for r in toml.rows_of(text, kind.table) if _is_of(kind, r, wish.host, project)]
+    if not same:
+        row = {
+            kind.key: toml.quoted(wish.host),
+            "ports": str(list(wish.ports)),
+            "why": toml.quoted(why),
+        }
+        row |= {"project": toml.quoted(project)} if project is not None else {}
+        return toml.append(text, kind.table, row)
+    there = {port for r in same for port in _ports_of(kind, r)}
+    every = _or_usage(parse_ports(sorted({*wish.ports} | there)))
+    missing = [port for port in every if port not in there]
+    more = partial(_more, missing=missing, usual=kind.ports)
+    return toml.with_value(text, same[0], "ports", more) if missing else text
+
+
+def disallow(path: Path, host: str, project: str | None, *, peer: bool = False) -> Edit:
+    """Take out what :func:`allow` put in; of a row for several projects, the name of this one."""
+    kind = _PEER if peer else _HOST
+    name, project = _canonical(kind, host), project or None
+
+    def change(text: str) -> str:
+        rows = toml.rows_of(text, kind.table)
+        is_of = partial(_is_of, kind)
+        shared = [r for r in rows if {project} < {*_projects(r)} and is_of(r, name, *_projects(r))]
+        if not shared and not any(is_of(r, name, project) for r in rows):
+            raise _not_allowed(kind, name, project, rows)
+        for row in reversed(shared):
+            text = toml.with_value(text, row, "project", partial(_less, project=project))
+        rows = toml.rows_of(text, kind.table)
+        return toml.without(text, [r for r in rows if is_of(r, name, project)])
+
+    return apply(path, change, f"{quote(name)} is no longer allowed for {_whom(project)}")
 
 
 def trust(path: Path, name: str, project: str, digest: str) -> Edit:
@@ -106,7 +130,7 @@ def trust(path: Path, name: str, project: str, digest: str) -> Edit:
         return toml.with_value(text, first, "digest", lambda old: old if old == digest else digest)
 
     what = f"trusted for {_whom(project)}"
-    return _edit(path, change, f"{quote(name)} is now {what}", f"{quote(name)} was already {what}")
+    return apply(path, change, f"{quote(name)} is now {what}", f"{quote(name)} was already {what}")
 
 
 def untrust(path: Path, name: str, project: str) -> Edit:
@@ -123,16 +147,25 @@ def untrust(path: Path, name: str, project: str) -> Edit:
         message = f"{quote(name)} is not trusted for {_whom(project)}"
         raise Usage(message, help=_near(name, names) or help_)
 
-    return _edit(path, change, f"{quote(name)} is no longer trusted for {_whom(project)}")
+    return apply(path, change, f"{quote(name)} is no longer trusted for {_whom(project)}")
 
 
 # --- what a row says --------------------------------------------------------------------------
 
 
-def _is_of(row: Row, host: str, *projects: str | None) -> bool:
+def _kind(wish: Wish) -> _Kind:
+    return _PEER if wish.peer else _HOST
+
+
+def _open(wish: Wish, project: str | None) -> str:
+    doors = f"{'ports' if len(wish.ports) > 1 else 'port'} {', '.join(map(str, wish.ports))}"
+    return f"allowed on {doors} for {_whom(project)}"
+
+
+def _is_of(kind: _Kind, row: Row, host: str, *projects: str | None) -> bool:
     """Whether a row is for this host and exactly these projects; None: for every one."""
     wanted = tuple(p for p in projects if p is not None)
-    return _canonical(row.values.get("host")) == host and _projects(row) == wanted
+    return _canonical(kind, row.values.get(kind.key)) == host and _projects(row) == wanted
 
 
 def _projects(row: Row) -> tuple[str, ...]:
@@ -140,14 +173,16 @@ def _projects(row: Row) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else (str(value),) if value else ()
 
 
-def _canonical(host: object) -> str:
+def _canonical(kind: _Kind, host: object) -> str:
     """A host as it is compared: what it is read as, else (it may have to be removed) itself."""
-    found = parse_destination(str(host))
+    found = kind.parse(str(host))
     return str(host).strip() if isinstance(found, Problem) else found.host
 
 
-def _ports_of(row: Row) -> tuple[int, ...]:
-    ports = parse_ports(row.values.get("ports", [443]))
+def _ports_of(kind: _Kind, row: Row) -> tuple[int, ...]:
+    if "ports" not in row.values:
+        return kind.ports
+    ports = parse_ports(row.values["ports"])
     if isinstance(ports, Problem):
         raise BrokenError(f"has a row in which {ports.message}")
     return ports
@@ -158,12 +193,12 @@ def _trusted(text: str, name: str, project: str) -> list[Row]:
     return [r for r in toml.rows_of(text, "trust") if wanted.items() <= r.values.items()]
 
 
-def _not_allowed(name: str, project: str | None, rows: Sequence[Row]) -> Usage:
-    hosts = [_canonical(r.values.get("host")) for r in rows]
+def _not_allowed(kind: _Kind, name: str, project: str | None, rows: Sequence[Row]) -> Usage:
+    hosts = [_canonical(kind, r.values.get(kind.key)) for r in rows]
     help_ = _near(name, hosts) or "mcpconf.toml has no row for it; `mcpconf explain HOST` says why"
     if name in hosts:
         help_ = "it is open for other projects: say which, with `--project DIR`"
-        if any(_is_of(r, name) for r in rows):
+        if any(_is_of(kind, r, name) for r in rows):
             help_ = "it is open for every project: add `--everywhere`"
     return Usage(f"{quote(name)} is not allowed for {_whom(project)}", help=help_)
 
@@ -177,9 +212,9 @@ def _whom(project: str | None) -> str:
     return "every project" if project is None else f"the project {quote(project, 120)}"
 
 
-def _more(value: object, missing: Sequence[int]) -> object:
+def _more(value: object, missing: Sequence[int], usual: Sequence[int]) -> object:
     if not isinstance(value, Array):
-        return [443 if value is None else value, *missing]
+        return [*(usual if value is None else [value]), *missing]
     for port in missing:
         value.append(port)
     return value
@@ -196,99 +231,3 @@ def _or_usage(found: _T | Problem) -> _T:
     if isinstance(found, Problem):
         raise Usage(found.message, help=found.help)
     return found
-
-
-# --- the file ---------------------------------------------------------------------------------
-
-
-def _edit(path: Path, change: Callable[[str], str], now: str, before: str = "") -> Edit:
-    """Read, change, write, all under the lock; behind a link it is the link's target.
-
-    ``before`` says that nothing had to be done.  Without it there is nothing to make anew.
-    """
-    target = Path(os.path.realpath(path))
-    with _explained(target):
-        if not before and not target.exists():
-            change("")
-        _make(target.parent)
-        with _locked(target.with_name(f".{target.name}.lock")):
-            old = _read(target)
-            new = toml.edited(_HEADER if old is None else old, change)
-            if new != old:
-                _write(target, new)
-    return Edit(path, new != old, before if new == old else now)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BrokenError as broken:
-        message, help_ = f"mcpconf.toml {broken}", "correct it, then run this again"
-        raise Failure(message, note=f"{path} was not changed", help=help_) from None
-    except OSError as error:
-        message = f"{path} could not be edited: {error.strerror or error}"
-        help_ = f"see who may write there: `ls -ld {path.parent} {path}`"
-        raise Failure(message, note="nothing was changed", help=help_) from error
-
-
-def _make(directory: Path) -> None:
-    if not directory.is_dir():
-        _make(directory.parent)
-        with suppress(FileExistsError):
-            directory.mkdir(0o700)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BrokenError("is not a regular file")
-        return path.read_bytes().decode()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        raise BrokenError("is not UTF-8") from None
-
-
-def _write(path: Path, text: str) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-@contextmanager
-def _locked(lock: Path) -> Iterator[None]:
-    """Hold the lock, and leave no file behind: who waits for one that is gone opens the next."""
-    deadline = time.monotonic() + _PATIENCE
-    while (descriptor := _take(lock)) is None:
-        if time.monotonic() > deadline:
-            message = f"another process has been editing mcpconf.toml for {_PATIENCE:g} seconds"
-            help_ = f"end it if it hangs; `fuser {lock}` names it"
-            raise Failure(message, note="nothing was changed", help=help_)
-        time.sleep(_PAUSE)
-    try:
-        yield
-    finally:
-        with suppress(FileNotFoundError):
-            lock.unlink()
-        os.close(descriptor)
-
-
-def _take(lock: Path) -> int | None:
-    """Take the lock if it is free, and still the file that the next one would open."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with suppress(BlockingIOError, FileNotFoundError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), lock.stat()):
-            return descriptor
-    os.close(descriptor)
-    return None

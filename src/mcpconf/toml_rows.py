@@ -152,6 +152,6 @@ def edited(old: str, change: Callable[[str], str]) -> str:
     body = old.removeprefix(_BOM)
     new = change(body)
     before, after = parse(body), tomllib.loads(new)
-    for key in {*before, *after} - {"allow", "trust"}:
+    for key in {*before, *after} - {"allow", "peer", "trust"}:
         assert repr(before[key]) == repr(after[key]), "an edit touched more than its rows"
     return bom + new

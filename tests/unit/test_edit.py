@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from mcpconf import edit
-from mcpconf.edit import allow, disallow, trust, untrust
+from mcpconf import toml_file
+from mcpconf.edit import Wish, allow, allow_all, disallow, trust, untrust
 from mcpconf.errors import Failure, Usage
 from mcpconf.readers.policy import read_policy
 from mcpconf.readers.world import read
@@ -211,6 +211,39 @@ def test_too_many_ports_together(file) -> None:
     allow(file, "a.example.com", ports=range(1, 17), why="x", project=None)
     with pytest.raises(Usage, match="16 is the most"):
         allow(file, "a.example.com", ports=(17,), why="x", project=None)
+
+
+def test_several_hosts_are_one_edit(file) -> None:
+    given_text(file, '# mine\n[[peer]]\nname = "DB"\nports = [3306]\nwhy = "x"\n')
+    wishes = [Wish("a.example.com"), Wish("db", (3306, 33060), peer=True), Wish("web", (80,), True)]
+    done = allow_all(file, wishes, why="y", project=None)
+    assert done.changed
+    assert "`db` is now allowed on ports 3306, 33060 for every project" in done.summary
+    assert rows(file) == [{"host": "a.example.com", "ports": [443], "why": "y"}]
+    assert rows(file, "peer") == [
+        {"name": "DB", "ports": [3306, 33060], "why": "x"},
+        {"name": "web", "ports": [80], "why": "y"},
+    ]
+    assert not allow_all(file, wishes, why="z", project=None).changed
+    disallow(file, "web", None, peer=True)
+    disallow(file, "db", None, peer=True)
+    assert rows(file, "peer") == []
+    with pytest.raises(Usage, match="not allowed"):
+        disallow(file, "a.example.com", None, peer=True)
+
+
+def test_of_several_hosts_one_that_is_none_stops_all(file) -> None:
+    with pytest.raises(Usage, match="loopback"):
+        allow_all(
+            file, [Wish("a.example.com"), Wish("127.0.0.1", (1,), True)], why="x", project=None
+        )
+    assert not file.exists()
+
+
+def test_a_peer_without_ports_gets_the_ports_that_are_asked_for(file) -> None:
+    given_text(file, '[[peer]]\nname = "db"\nwhy = "x"\n')
+    allow_all(file, [Wish("db", (3306,), True)], why="y", project=None)
+    assert rows(file, "peer") == [{"name": "db", "ports": [3306], "why": "x"}]
 
 
 def test_a_row_of_another_project_is_another_row(file) -> None:
@@ -421,10 +454,10 @@ def test_a_failed_write_leaves_nothing_behind(file, monkeypatch) -> None:
 
 
 def test_a_lock_that_is_held_is_waited_for_and_not_for_ever(file, monkeypatch) -> None:
-    monkeypatch.setattr(edit, "_PATIENCE", 0.1)
+    monkeypatch.setattr(toml_file, "_PATIENCE", 0.1)
     given_text(file, FULL)
     lock = file.with_name(".mcpconf.toml.lock")
-    with edit._locked(lock), pytest.raises(Failure, match="another process"):
+    with toml_file._locked(lock), pytest.raises(Failure, match="another process"):
         allow(file, "a.example.com", why="x", project=None)
     assert text_of(file) == FULL
     lock.touch()  # left by a process that was killed: it locks nobody out
