@@ -1,0 +1,1 @@
+"""The firewall on real netfilter, in network namespaces that the tests make and remove."""
