@@ -1,0 +1,252 @@
+"""The gate of strict mode as text: HAProxy (2.4 and later) looks at the name inside TLS and HTTP.
+
+The packet filter redirects what goes to ports 443 and 80 here.  The gate reads the name that the
+client asks for (SNI, ``Host``), looks for it in the lists of the port, and connects to where the
+client wanted to go; it decrypts nothing.  Its own user reaches the addresses of listed names only,
+so a listed name does not lead to another address either.
+
+* IPv4: HAProxy asks the kernel for the destination before the redirection (``SO_ORIGINAL_DST``).
+* IPv6: HAProxy cannot ask that, in any version.  The gate resolves the name that it has checked,
+  through our resolver and over TCP, so that an answer may be long.
+
+What it refuses stands in the ring ``refused`` (64 KiB; the oldest lines go first).  ``show events
+refused`` on the socket gives one line each, after ``<N>`` or nothing::
+
+    1764112345123 name PR 203.0.113.7 443 www.example.com
+
+milliseconds of Unix time; why; how the connection ended (HAProxy's two letters); where it was to go
+(``::1``: not known, IPv6); the port; the name in lower case, with ``?`` for what no name holds, or
+``-``.  Why is one of
+
+=========  ================================================================================
+``name``   the name is not listed for the port
+``none``   no name, or several
+``form``   no TLS on 443; on 80 a request for a proxy (``CONNECT``, ``GET http://…``)
+``loop``   it came to the gate itself, or leads back to this container
+``lost``   the name is listed and does not resolve (IPv6)
+``-``      the gate refused nothing.  With ``SC``, the address could not be reached: the packet
+           filter refused it (then it wrote it down too) or nobody answered.  With ``PR``, what
+           came on port 80 was no valid HTTP.  Anything else is of no interest.
+=========  ================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpconf.firewall.paths import Paths
+from mcpconf.firewall.policy import Policy
+from mcpconf.firewall.site import GATE_HTTP, GATE_TLS, STUB, Site
+
+GATE_RING = "refused"
+GATE_VERSION = "{version}"
+"""Stands in :func:`gate_reload_commands` for the number that ``prepare map`` answers with."""
+
+_CHUNK = 8_000  # characters; HAProxy takes a command and its payload in one buffer of 16 KiB
+_SIX = 6  # the id of the sockets for IPv6
+
+_GLOBAL = """\
+global
+  nbthread 1
+  maxconn 2000
+  no strict-limits
+  user {user}
+  group {group}
+  .if version_atleast(3.2)
+  dns-accept-family ipv4,ipv6
+  .endif
+  stats socket {socket} mode 600 level admin
+
+defaults
+  log ring@refused format raw local0
+  option dontlognull
+  option dontlog-normal
+  option tcpka
+  retries 0
+  timeout connect 60s
+  timeout client 24h
+  timeout server 24h
+  timeout tunnel 24h
+  timeout http-request 60s
+  timeout http-keep-alive 10m
+
+ring refused
+  format raw
+  maxlen 400
+  size 65536
+"""
+
+_RESOLVERS = """
+resolvers stub
+  nameserver stub tcp@{stub}:53
+  accepted_payload_size 8192
+  resolve_retries 2
+  timeout resolve 1s
+  timeout retry 2s
+  hold valid 1s
+"""
+
+_TLS = """
+frontend tls
+  mode tcp
+{binds}
+  log-format "%[date(0,ms)] %[var(sess.why)] %ts %[dst] 443 %[var(sess.name)]"
+  tcp-request inspect-delay 15s
+  acl hello req.ssl_hello_type 1
+  acl zero_byte req.ssl_sni,hex -m sub 00
+  acl listed var(sess.name),map_str({names}) -m found
+  acl listed var(sess.name),map_end({wild}) -m found
+  tcp-request content set-var(sess.why) str(loop) if {{ dst 127.0.0.0/8 }}
+  tcp-request content reject if {{ dst 127.0.0.0/8 }}
+  tcp-request content set-var(sess.why) str(form) unless hello
+  tcp-request content reject unless hello
+  tcp-request content set-var(sess.name) req.ssl_sni,{sni}
+  tcp-request content set-var(sess.why) str(none) unless {{ var(sess.name) -m found }}
+  tcp-request content reject unless {{ var(sess.name) -m found }}
+  tcp-request content set-var(sess.why) str(name) if zero_byte || !listed
+  tcp-request content reject if zero_byte || !listed
+{resolve}  default_backend original_tls
+
+backend original_tls
+  mode tcp
+  .if version_atleast(2.5)
+  tcp-response content set-log-level silent
+  .endif
+  server original 0.0.0.0:0
+"""
+
+_RESOLVE_TLS = """\
+  acl six so_id 6
+  tcp-request content do-resolve(sess.to,stub,ipv6) var(sess.name) if six
+  tcp-request content set-var(sess.why) str(lost) if six !{ var(sess.to) -m found }
+  tcp-request content set-var(sess.why) str(loop) if six { var(sess.to) -m ip 127.0.0.0/8 ::1 }
+  tcp-request content reject if { var(sess.why) -m found }
+  tcp-request content set-dst var(sess.to) if six
+  tcp-request content set-dst-port int(443) if six
+"""
+
+_HTTP = """
+frontend web
+  mode http
+{binds}
+  option http-no-delay
+  log-format "%[date(0,ms)] %[var(txn.why)] %ts %[dst] 80 %[var(txn.name)]"
+  acl listed var(txn.name),map_str({names}) -m found
+  acl listed var(txn.name),map_end({wild}) -m found
+  acl refused var(txn.why) -m found
+  acl websocket req.fhdr(upgrade) -i -m str websocket
+  acl one_upgrade req.fhdr_cnt(upgrade) eq 1
+  http-request set-var(txn.name) req.fhdr(host),{host}
+  http-request set-var(txn.why) str(name) unless listed
+  http-request set-var(txn.why) str(none) unless {{ req.fhdr_cnt(host) eq 1 }}
+  http-request set-var(txn.why) str(form) unless {{ url_beg / }}
+  http-request set-var(txn.why) str(loop) if {{ dst 127.0.0.0/8 }}
+{resolve}  http-request deny deny_status 403 content-type text/plain string "{refusal}" if refused
+  http-request del-header upgrade unless websocket one_upgrade
+  http-request del-header http2-settings
+  http-response set-log-level silent
+  http-error status 503 content-type text/plain string "{unreachable}"
+  default_backend original_web
+
+backend original_web
+  mode http
+  option http-no-delay
+  http-reuse never
+  server original 0.0.0.0:0
+"""
+
+_RESOLVE_HTTP = """\
+  acl six so_id 6
+  http-request do-resolve(txn.to,stub,ipv6) var(txn.name) if six !refused
+  http-request set-var(txn.why) str(lost) if six !refused !{ var(txn.to) -m found }
+  http-request set-var(txn.why) str(loop) if six { var(txn.to) -m ip 127.0.0.0/8 ::1 }
+  http-request set-dst var(txn.to) if six !refused
+  http-request set-dst-port int(80) if six !refused
+"""
+
+_REFUSAL = r"The firewall of this container does not let this request out: mcpconf-fw blocked\n"
+_UNREACHABLE = r"The gate of this container's firewall does not reach that address.\n"
+# Lower case, without what no name holds (which a log line could not hold either) and one last dot.
+_SNI = "lower,regsub([^a-z0-9._-],?,g),regsub([.]$,)"
+_HOST = "lower,regsub([^a-z0-9.:_-],?,g),regsub(:[0-9]*$,),regsub([.]$,)"
+
+
+def gate_config(policy: Policy, site: Site, paths: Paths) -> str:
+    """The configuration.  It does not depend on the policy: the lists are in :func:`gate_maps`."""
+    del policy
+    assert site.gate
+    head = _GLOBAL.format(user=site.gate.name, group=site.gate.group, socket=paths.gate_socket)
+    tls = _TLS.format(
+        binds=_binds(site, GATE_TLS),
+        names=paths.gate_names(443),
+        wild=paths.gate_wild(443),
+        sni=_SNI,
+        resolve=_RESOLVE_TLS if site.ipv6 else "",
+    )
+    web = _HTTP.format(
+        binds=_binds(site, GATE_HTTP, " proto h1"),  # never HTTP/2, which begins without a request
+        names=paths.gate_names(80),
+        wild=paths.gate_wild(80),
+        host=_HOST,
+        resolve=_RESOLVE_HTTP if site.ipv6 else "",
+        refusal=_REFUSAL.replace(" ", r"\ "),
+        unreachable=_UNREACHABLE,
+    )
+    return head + (_RESOLVERS.format(stub=STUB) if site.ipv6 else "") + tls + web
+
+
+def _binds(site: Site, port: int, more: str = "") -> str:
+    lines = [f"  bind 127.0.0.1:{port}{more}"]
+    lines += [f"  bind [::1]:{port} v6only id {_SIX}{more}"] if site.ipv6 else []
+    return "\n".join(lines)
+
+
+def gate_maps(policy: Policy, paths: Paths) -> dict[str, str]:
+    """The lists, by their paths: the names of each port, and the ends of names."""
+    return {
+        where: "".join(f"{key} 1\n" for key in keys)
+        for port in (443, 80)
+        for where, keys in (
+            (paths.gate_names(port), _names(policy, port, wild=False)),
+            (paths.gate_wild(port), _names(policy, port, wild=True)),
+        )
+    }
+
+
+def _names(policy: Policy, port: int, *, wild: bool) -> list[str]:
+    dot = "." if wild else ""
+    return [
+        f"{dot}{row.domain.name}"
+        for row in policy.names
+        if row.port == port and row.domain.wild is wild
+    ]
+
+
+def gate_reload_commands(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """What makes a running gate use other lists: commands for its socket, one after the other.
+
+    Each list is replaced in one step; connections live on.  Where :data:`GATE_VERSION` stands, the
+    number in the last answer to ``prepare map`` belongs (``New version created: 3``).  A command
+    begins after the whole answer to the one before, which ends with a line ``> `` once ``prompt``
+    has been sent.  Lists that do not differ give none.
+    """
+    return [
+        command
+        for path, text in new.items()
+        if old.get(path) != text
+        for command in (
+            f"prepare map {path}\n",
+            *(f"add map @{GATE_VERSION} {path} <<\n{part}\n" for part in _parts(text)),
+            f"commit map @{GATE_VERSION} {path}\n",
+        )
+    ]
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Whole lines, as many as fit into a command."""
+    while len(text) > _CHUNK:
+        end = text.rindex("\n", 0, _CHUNK) + 1
+        yield text[:end]
+        text = text[end:]
+    if text:
+        yield text
