@@ -266,7 +266,7 @@ class TestOneFile:
         }  # fmt: skip
 
     def test_the_package_imports_nothing_else_of_ours(self) -> None:
-        for path in PACKAGE.glob("*.py"):
+        for path in {*PACKAGE.glob("*.py")} - {PACKAGE / "bundle.py"}:  # it makes the file
             for node in ast.walk(ast.parse(path.read_text())):
                 names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom):

@@ -41,7 +41,7 @@ def compile_firewall(
     policy: Policy,
     site: Site,
     backend: str = "iptables",
-    hooks: tuple[Hooks, Hooks] = (Hooks(), Hooks()),  # noqa: B008
+    hooks: tuple[Hooks, Hooks] = (Hooks(), Hooks()),
 ) -> Compiled:
     """Compile.  ``hooks`` are what the packet filter of each family has of ours already."""
     paths = Paths(site.run)

@@ -20,7 +20,7 @@ from mcpconf.firewall.site import DNS_PORTS, User
 from mcpconf.firewall.state import read_file, write_file
 
 DRAIN = 180  # seconds; a tracked UDP flow is forgotten after 120
-_PATIENCE = 3.0
+_CONFIRMED_WITHIN = 3.0
 
 
 class ResolverError(Exception):
@@ -85,12 +85,12 @@ def _confirmed(paths: Paths, compiled: Compiled, before: int, times: int = 1) ->
             file.seek(before if before <= os.fstat(file.fileno()).st_size else 0)
             return file.read().count(sign) >= times
 
-    if not wait_for(read, _PATIENCE):
+    if not wait_for(read, _CONFIRMED_WITHIN):
         raise ResolverError("the resolver does not confirm that it has the list")
 
 
 def _own_log(paths: Paths, user: User) -> None:
-    """dnsmasq opens its log anew, as its own user, when the log is rotated."""
+    """The resolver opens its log anew, as its own user, when the log is rotated."""
     import pwd  # noqa: PLC0415
 
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW

@@ -1,4 +1,4 @@
-"""The other engines: the recorder of what is refused (ulogd2), the gate of strict mode (HAProxy)."""
+"""The other engines: ulogd2 records what is refused, HAProxy is the gate of strict mode."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class RefusedError(Exception):
 def may_rule() -> None:
     """Raise RefusedError where rules cannot or must not be set at all."""
     if os.geteuid():
-        raise RefusedError("only root can put the firewall into force", "run it with sudo, or as root")
+        raise RefusedError("only root can put the firewall into force", "run it as root")
     found = re.search(r"CapEff:\s*(\w+)", read_file("/proc/self/status"))
     if not found or not int(found[1], 16) >> _NET_ADMIN & 1:
         raise RefusedError(
@@ -67,7 +67,8 @@ def look_for_tools() -> Tools:
     """Choose how packets are filtered.  Raises RefusedError where a program is missing."""
     iptables = [p for p in ("iptables-restore", "ip6tables-restore", "ipset") if not find(p)]
     backend = "nftables" if iptables and find("nft") else "iptables"
-    missing = [*(iptables if backend == "iptables" else []), *(p for p in ("dnsmasq",) if not find(p))]
+    missing = iptables if backend == "iptables" else []
+    missing += [] if find("dnsmasq") else ["dnsmasq"]
     if missing:
         packages = ", ".join(sorted({_PACKAGES[p] for p in missing}))
         raise RefusedError(

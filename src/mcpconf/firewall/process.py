@@ -8,8 +8,8 @@ import time
 
 from mcpconf.firewall.state import read_file
 
-_PAUSE = 0.005  # seconds
-_PATIENCE = 2.0
+_PROCESS_PAUSE = 0.005  # seconds
+_ENDS_WITHIN = 2.0
 
 
 def pid_of(pid_file: str, mark: str) -> int:
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def wait_for(come: Callable[[], bool], patience: float = _PATIENCE) -> bool:
+def wait_for(come: Callable[[], bool], patience: float = _ENDS_WITHIN) -> bool:
     """Wait until something is so; False where it does not come within ``patience`` seconds."""
     end_at = time.monotonic() + patience
     while not come():
         if time.monotonic() > end_at:
             return False
-        time.sleep(_PAUSE)
+        time.sleep(_PROCESS_PAUSE)
     return True

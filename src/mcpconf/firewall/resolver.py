@@ -1,4 +1,4 @@
-"""The resolver as text: dnsmasq's configuration, and the list of names that it reads anew on SIGHUP.
+"""The resolver as text: dnsmasq's configuration, and the names, which it reads anew on SIGHUP.
 
 Nothing is forwarded that is not listed, whatever record is asked for: there is no general upstream
 server, only one for each name.  Every answer from upstream enters the sets before the client sees
@@ -30,7 +30,7 @@ Ports = frozenset[int]
 
 
 def dns_servers(policy: Policy, site: Site, generation: str) -> str:
-    """The list of names.  Its last line is the first that dnsmasq writes down once it has read it."""
+    """The list of names.  Its last line is the first that dnsmasq logs once it has read them."""
     wild = {row.domain.name for row in policy.names if row.domain.wild}
     lines: list[str] = []
     for domain in sorted({row.domain for row in policy.names}):
@@ -103,9 +103,8 @@ def set_classes(policy: Policy) -> tuple[Ports, dict[str, Ports]]:
 def shared_lines(policy: Policy) -> tuple[str, ...]:
     """The names that are listed with and without ``*.`` on different ports."""
     ports = _ports_by_domain(policy)
-    return tuple(
-        sorted(d.name for d, own in ports.items() if d.wild and ports.get(Domain(d.name), own) != own)
-    )
+    wild = ((domain.name, own) for domain, own in ports.items() if domain.wild)
+    return tuple(sorted(name for name, own in wild if ports.get(Domain(name), own) != own))
 
 
 def _ports_by_domain(policy: Policy) -> dict[Domain, Ports]:

@@ -23,10 +23,8 @@ Place = tuple[str, int]
 
 def narrows(old: Policy, new: Policy) -> bool:
     """Tell whether a policy opens less than another somewhere."""
-    return old.mode != new.mode or any(
-        _places(before) - _places(after)
-        for before, after in ((old.names, new.names), (old.static, new.static), (old.near, new.near))
-    )
+    pairs = ((old.names, new.names), (old.static, new.static), (old.near, new.near))
+    return old.mode != new.mode or any(_places(one) - _places(other) for one, other in pairs)
 
 
 def _places(rows: Iterable[NameRow | StaticRow | NearRow]) -> set[tuple[object, int]]:
@@ -59,7 +57,8 @@ def restore_text(saved: str, policy: Policy, learned: Mapping[str, Iterable[str]
     ``saved`` is what ``ipset save`` prints.
     """
     kept = kept_places(policy, learned)
-    lines = [f"del {name} {address}" for name, address, port in members(saved) if (address, port) not in kept]
+    there = members(saved)
+    lines = [f"del {name} {ip}" for name, ip, port in there if (ip, port) not in kept]
     for address, port in sorted(kept):
         network = read_network(address)
         if network is not None:
@@ -78,4 +77,3 @@ def old_sets(saved: str, wanted: Iterable[str]) -> list[str]:
     """The sets of ours that no rule speaks of any more."""
     there = re.findall(r"^create (mcp[46]-(?:(?:near-)?p\d+|kept)) ", saved, re.MULTILINE)
     return sorted({*there} - {*wanted})
-

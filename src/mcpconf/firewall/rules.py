@@ -42,6 +42,9 @@ LOG_GROUP = 77
 LOG_PREFIX = "mcpconf"
 WEB_PORTS = (80, 443)  # what the gate looks into
 CHAINS = ("MCP-OUT", "MCP-IN", "MCP-FWD", "MCP-NEVER", "MCP-OK", "MCP-NO")
+PROBED4, PROBED6 = "192.0.2.0/24", "2001:db8::/32"
+"""Addresses that nobody has (RFC 5737, RFC 3849): our own probes, which nobody writes down."""
+
 _LONGEST_COMMENT = 200
 _NEIGHBOUR = (133, 134, 135, 136, 143)  # RFC 4861, RFC 3810
 
@@ -166,7 +169,8 @@ def is_far(network: Network) -> bool:
 def _listed(policy: Policy, site: Site, family: int) -> Iterator[str]:
     for port in name_ports(policy):
         gate = f"-m owner --uid-owner {site.gate.uid} " if site.gate and port in WEB_PORTS else ""
-        yield f"-p tcp --dport {port} {gate}-m set --match-set {name_set(family, port)} dst -j MCP-OK"
+        known = f"-m set --match-set {name_set(family, port)} dst"
+        yield f"-p tcp --dport {port} {gate}{known} -j MCP-OK"
     for row in policy.static:
         if row.network.version == family:
             yield f"-d {row.network} -p tcp --dport {row.port} {_comment(row)}-j MCP-OK"
@@ -195,10 +199,11 @@ def _inward(family: int) -> list[str]:
 def _refusal(family: int) -> list[str]:
     crowd = "224.0.0.0/4" if family == 4 else "ff00::/8"  # noqa: PLR2004
     code = "icmp-admin-prohibited" if family == 4 else "icmp6-adm-prohibited"  # noqa: PLR2004
+    nowhere = PROBED4 if family == 4 else PROBED6  # noqa: PLR2004
     log = f"NFLOG --nflog-group {LOG_GROUP} --nflog-prefix {LOG_PREFIX}"
     return [
         f"-A MCP-NO -d {crowd} -j DROP",  # mDNS and the like are no attempts
-        f"-A MCP-NO -m limit --limit 20/sec --limit-burst 50 -j {log}",
+        f"-A MCP-NO ! -d {nowhere} -m limit --limit 20/sec --limit-burst 50 -j {log}",
         "-A MCP-NO -p tcp -j REJECT --reject-with tcp-reset",
         f"-A MCP-NO -j REJECT --reject-with {code}",
     ]

@@ -88,7 +88,7 @@ def rewritten_resolv(text: str) -> str:
         for word in line.split()[1:]
         if not word.startswith("ndots:") and re.fullmatch(r"[a-z0-9-]+(?::[0-9]+)?", word)
     )
-    lines = ["# The firewall of this container answers names: mcpconf-fw status", f"nameserver {STUB}"]
+    lines = ["# The container's firewall answers names: mcpconf-fw status", f"nameserver {STUB}"]
     lines += [f"options {options}"] if options else []
     return "\n".join([*lines, *(_KEPT + line for line in original)]) + "\n"
 

@@ -16,14 +16,14 @@ from mcpconf.firewall.site import DNS_PORTS
 
 
 class State(NamedTuple):
-    """What is in force.  ``since`` is Unix seconds; ``draining`` a resolver's port, or 0."""
+    """What is in force.  ``since`` is Unix seconds; ``epoch`` and ``dns_port`` as in ``Site``."""
 
     instance: str
     backend: str = "iptables"
     mode: str = "default"
     grace: int = GRACE
     dns_port: int = DNS_PORTS[0]
-    draining: int = 0
+    epoch: int = 1
     policy: str = POLICY
     since: float = 0.0
     notices: tuple[Notice, ...] = ()

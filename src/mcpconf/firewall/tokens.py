@@ -13,7 +13,7 @@ from typing import NamedTuple, Union
 
 from mcpconf.locality import METADATA, NEAR, RESERVED, special_range
 
-Network = Union[IPv4Network, IPv6Network]
+Network = Union[IPv4Network, IPv6Network]  # noqa: UP007  Python 3.9
 
 LONGEST_DOMAIN = 253
 LONGEST_ENTRY = 2048
@@ -183,9 +183,7 @@ def _domain(core: str) -> Domain:
     """A name or a wildcard.  Raises Refusal."""
     wild = core.startswith("*.")
     name = core[2:] if wild else core
-    if name.endswith("."):
-        name = name[:-1]
-    return _checked(_ascii(name.lower()), wild=wild)
+    return _checked(_ascii(name.lower().removesuffix(".")), wild=wild)
 
 
 def _ascii(name: str) -> str:
@@ -204,7 +202,8 @@ def _checked(name: str, *, wild: bool = False, fewest: int = 2) -> Domain:
     if not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise Refusal("is no name of a host")
     if len(labels) < fewest:
-        raise Refusal("opens every name below a top-level domain" if wild else "is a name without a dot")
+        below = "opens every name below a top-level domain"
+        raise Refusal(below if wild else "is a name without a dot")
     if labels[-1] in _LOCAL:
         raise Refusal("is this container itself")
     return Domain(name, wild)

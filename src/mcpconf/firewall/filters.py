@@ -1,0 +1,135 @@
+"""The packet filter itself: what it has of ours, new sets, new rules."""
+
+from __future__ import annotations
+
+import re
+
+from mcpconf.firewall.compile import Compiled
+from mcpconf.firewall.look import RefusedError, has_ipv6
+from mcpconf.firewall.policy import Policy
+from mcpconf.firewall.revoke import old_sets
+from mcpconf.firewall.rules import CHAINS, Hooks
+from mcpconf.firewall.run import Done, find, run, start
+from mcpconf.firewall.sets import create_line, wanted_sets
+
+RESTORE = {4: "iptables-restore", 6: "ip6tables-restore"}
+SAVE = {4: "iptables-save", 6: "ip6tables-save"}
+_JUMPS = (("OUTPUT", "MCP-OUT"), ("INPUT", "MCP-IN"), ("FORWARD", "MCP-FWD"), ("OUTPUT", "MCP-DNS"))
+_NO_IPV6 = ("all", "default")
+
+
+def hooks_now() -> tuple[Hooks, Hooks]:
+    """How often the built-in chains of each family jump into ours."""
+    under_way = [start([SAVE[family]]) for family in (4, 6)]
+    four, six = (_hooks(one.wait().out) for one in under_way)
+    return four, six
+
+
+def _hooks(saved: str) -> Hooks:
+    lines = saved.splitlines()
+    return Hooks(*(lines.count(f"-A {chain} -j {ours}") for chain, ours in _JUMPS))
+
+
+def set_rules(compiled: Compiled, *, nft: bool) -> str:
+    """Put the rules into force, IPv4 and IPv6 at once; returns what there is to say.
+
+    Raises RefusedError where a family that is in use cannot be filtered.
+    """
+    if nft:
+        _or_refused(run(["nft", "-f", "-"], compiled.nft), "nft does not take the rules")
+        return ""
+    texts = {4: compiled.rules4, 6: compiled.rules6}
+    words = ("-w", "5", "--noflush")
+    under_way = {f: start([RESTORE[f], *words], texts[f]) for f in (4, 6)}
+    done = {family: one.wait() for family, one in under_way.items()}
+    _or_refused(done[4], "iptables does not take the rules")
+    return _without_ipv6(done[6]) if done[6].code and has_ipv6() else ""
+
+
+def _or_refused(done: Done, message: str) -> None:
+    if done.code:
+        raise RefusedError(f"{message}: {done.words}")
+
+
+def _without_ipv6(done: Done) -> str:
+    """IPv6 cannot be filtered: switch it off, or refuse."""
+    try:
+        for name in _NO_IPV6:
+            path = f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
+            with open(path, "w", encoding="ascii") as file:
+                file.write("1")
+    except OSError:
+        pass
+    if has_ipv6():
+        raise RefusedError(
+            f"ip6tables does not take the rules, and IPv6 is on: {done.words}",
+            "docker run, compose: sysctls: net.ipv6.conf.all.disable_ipv6=1",
+        )
+    return f"ip6tables does not take the rules, so IPv6 has been switched off: {done.words}"
+
+
+def make_sets(compiled: Compiled) -> None:
+    """Make the sets that are not there; members stay.  Raises RefusedError."""
+    if compiled.sets:
+        done = run(["ipset", "restore", "-exist"], compiled.sets)
+        _or_refused(done, "ipset cannot make the sets")
+
+
+def saved_sets() -> str:
+    """What ``ipset save`` prints."""
+    return run(["ipset", "save"]).out
+
+
+def exchange_sets(policy: Policy, saved: str) -> None:
+    """Make every set anew that exists with another time; members leave.  Raises RefusedError."""
+    lines = []
+    for spec in wanted_sets(policy):
+        if re.search(rf"^create {re.escape(spec.name)} .*", saved, re.MULTILINE):
+            lines += [
+                create_line(spec, "mcp-new"),
+                f"swap mcp-new {spec.name}\n",
+                "destroy mcp-new\n",
+            ]
+    if lines:
+        done = run(["ipset", "restore", "-exist"], "".join(lines))
+        _or_refused(done, "ipset cannot exchange the sets")
+
+
+def change_members(text: str) -> None:
+    """Take members out and put others in.  Raises RefusedError."""
+    if text:
+        _or_refused(run(["ipset", "restore", "-exist"], text), "ipset cannot change the sets")
+
+
+def remove_old_sets(policy: Policy, saved: str) -> None:
+    """Remove the sets that no rule speaks of any more."""
+    wanted = [spec.name for spec in wanted_sets(policy)]
+    lines = [f"destroy {name}\n" for name in old_sets(saved, wanted)]
+    if lines:
+        run(["ipset", "restore", "-exist"], "".join(lines))
+
+
+def open_again() -> None:
+    """Take everything out that is ours, and let everything pass."""
+    for family in (4, 6):
+        if find(RESTORE[family]):
+            hooks = _hooks(run([SAVE[family]]).out)
+            run([RESTORE[family], "-w", "5", "--noflush"], _removal(hooks))
+    if find("nft"):
+        run(["nft", "delete", "table", "inet", "mcpconf"])
+    if find("ipset"):
+        remove_old_sets(Policy(), saved_sets())
+        names = re.findall(r"^create (mcp[46]-\S+) ", saved_sets(), re.MULTILINE)
+        run(["ipset", "restore", "-exist"], "".join(f"destroy {name}\n" for name in names))
+
+
+def _removal(hooks: Hooks) -> str:
+    lines = ["*filter", ":OUTPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]"]
+    lines += [f":{chain} - [0:0]" for chain in CHAINS]
+    counts = (hooks.output, hooks.input, hooks.forward)
+    for (chain, ours), count in zip(_JUMPS, counts):  # noqa: B905  Python 3.9
+        lines += [f"-D {chain} -j {ours}"] * count
+    lines += [f"-X {chain}" for chain in CHAINS]
+    lines += ["COMMIT", "*nat", ":MCP-DNS - [0:0]"]
+    lines += ["-D OUTPUT -j MCP-DNS"] * hooks.dns
+    return "\n".join([*lines, "-X MCP-DNS", "COMMIT"]) + "\n"
