@@ -96,10 +96,10 @@ frontend tls
   acl zero_byte req.ssl_sni,hex -m sub 00
   acl listed var(sess.name),map_str({names}) -m found
   acl listed var(sess.name),map_end({wild}) -m found
-  tcp-request content set-var(sess.why) str(loop) if {{ dst 127.0.0.0/8 }}
-  tcp-request content reject if {{ dst 127.0.0.0/8 }}
   tcp-request content set-var(sess.why) str(form) unless hello
   tcp-request content reject unless hello
+  tcp-request content set-var(sess.why) str(loop) if {{ dst 127.0.0.0/8 }}
+  tcp-request content reject if {{ dst 127.0.0.0/8 }}
   tcp-request content set-var(sess.name) req.ssl_sni,{sni}
   tcp-request content set-var(sess.why) str(none) unless {{ var(sess.name) -m found }}
   tcp-request content reject unless {{ var(sess.name) -m found }}
