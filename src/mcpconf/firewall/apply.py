@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
+import sys
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from mcpconf.firewall.change import change, planned
 from mcpconf.firewall.dns import ResolverError, end_resolver, other_port
+from mcpconf.firewall.ending import end_engines
 from mcpconf.firewall.engines import EngineError
 from mcpconf.firewall.look import RefusedError, look_for_tools, may_rule
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import MOST_BYTES, Policy, PolicyError, read_policy_text
 from mcpconf.firewall.run import complain
-from mcpconf.firewall.state import load_state, save_state, write_file
+from mcpconf.firewall.state import State, load_state, save_state, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,13 +44,21 @@ def put_in_force(policy_file: str, paths: Paths) -> int:
     """Put ``egress.json`` into force; returns the exit code.  What is to be said goes to stderr."""
     try:
         may_rule()
-        os.makedirs(paths.run, 0o755, exist_ok=True)
+        _make_folder(paths)
         with _alone(paths):
             return _put(policy_file, paths)
     except (RefusedError, ResolverError, EngineError, OSError) as error:
         complain(str(error), *getattr(error, "helps", ()))
         complain("what was in force stays" if load_state(paths) else "the firewall is not in force")
         return BROKEN
+
+
+def _make_folder(paths: Paths) -> None:
+    """Our folder, and nobody else's.  Raises RefusedError, OSError."""
+    os.makedirs(paths.run, 0o755, exist_ok=True)
+    status = os.lstat(paths.run)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid or status.st_mode & 0o022:
+        raise RefusedError(f"{paths.run} is not a folder of root's alone", f"remove {paths.run}")
 
 
 @contextmanager
@@ -80,7 +91,8 @@ def _put(policy_file: str, paths: Paths) -> int:
     state = change(planned(read.policy, tools, paths, old), policy_file)
     write_file(paths.policy, read.text, 0o600)
     save_state(paths, state)
-    return BROKEN if read.fault else _proven()
+    os.unlink(paths.changing)
+    return BROKEN if read.fault else _proven(state, read.policy)
 
 
 def _read(policy_file: str, paths: Paths) -> Read:
@@ -100,7 +112,8 @@ def _read(policy_file: str, paths: Paths) -> Read:
 
 
 def _forget(paths: Paths) -> None:
-    """What an earlier start of this container left speaks of nothing that is there."""
+    """What an earlier start of this container left, or an apply that was killed."""
+    end_engines(paths)
     for name in os.listdir(paths.run):
         path = os.path.join(paths.run, name)
         if path != paths.lock and not os.path.isdir(path):
@@ -113,17 +126,20 @@ def drained(paths: Paths) -> int:
         state = load_state(paths)
         if state is not None:
             end_resolver(paths, other_port(state.dns_port))
-        if os.path.exists(f"{paths.run}/draining"):
-            os.unlink(f"{paths.run}/draining")
+        if os.path.exists(paths.draining):
+            os.unlink(paths.draining)
     return DONE
 
 
-def _proven() -> int:
+def _proven(state: State, policy: Policy) -> int:
     """Try it: what nobody allowed is refused at once."""
     with socket.socket() as one:
         one.settimeout(_AT_ONCE)
         code = one.connect_ex(_PROBE)
     if code in _REFUSALS:
+        rows = (policy.names, policy.static, policy.near)
+        counts = "{} names, {} addresses, {} hosts beside the container".format(*map(len, rows))
+        sys.stdout.write(f"in force ({state.mode}): {counts}\n")
         return DONE
     complain(f"a connection to {_PROBE[0]} was not refused; the firewall does not hold")
     return NOT_IN_FORCE

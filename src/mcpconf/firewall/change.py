@@ -16,11 +16,13 @@ needs was made before it, and what is not needed any more goes last.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import NamedTuple
 
 from mcpconf.firewall.compile import Compiled, compile_firewall
 from mcpconf.firewall.dns import (
+    end_resolver,
     other_port,
     reload_resolvers,
     resolver_pid,
@@ -82,7 +84,7 @@ class Job(NamedTuple):
 def planned(policy: Policy, tools: Tools, paths: Paths, old: State | None) -> Job:
     """Compile for this container as it is now."""
     before = policy_in_force(paths) if old else None
-    narrower = before is None or narrows(before, policy)
+    narrower = before is None or os.path.exists(paths.changing) or narrows(before, policy)
     state = old or State("")
     hooks = (Hooks(), Hooks()) if tools.backend == "nftables" else hooks_now()
     strict = policy.mode == "strict"
@@ -97,6 +99,7 @@ def planned(policy: Policy, tools: Tools, paths: Paths, old: State | None) -> Jo
 
 def change(job: Job, policy_file: str) -> State:
     """Bring the engines from the old state to the new policy."""
+    write_file(job.paths.changing, "")  # who finds it does not know what had come into force
     if job.old is not None:
         _prepare(job, job.old)
     else:
@@ -139,6 +142,8 @@ def _prepare(job: Job, old: State) -> None:
 def _begin(job: Job) -> None:
     """The engines that answer: the resolver, and in strict mode the gate."""
     port = job.site.dns_port
+    if not resolver_pid(job.paths, other_port(port)):
+        end_resolver(job.paths, other_port(port))  # its pid file, if it died
     if not runs_as(job.paths, port, job.compiled.dns_config):
         start_resolver(job.paths, port, job.compiled, job.site.dns)
     if job.site.gate:
@@ -150,7 +155,7 @@ def _finish(job: Job, old: State) -> None:
     if not job.site.gate:
         end_gate(job.paths)
     if old.dns_port != job.site.dns_port:
-        write_file(f"{job.paths.run}/draining", f"{old.dns_port}\n")
+        write_file(job.paths.draining, f"{old.dns_port}\n")
     if not job.nft:
         remove_old_sets(job.policy, saved_sets())
 

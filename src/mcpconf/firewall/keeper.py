@@ -2,7 +2,8 @@
 
 It starts a refresh when ``egress.json`` is another one (a sync on the host flips a link; nothing
 has to be told), when an engine has died, and when a drained resolver may go; and it has logs
-folded when they have grown.  What it looks at are files, and looking starts nothing but ``sleep``.
+folded when they have grown.  It ends when another one has taken its place.  What it looks at are
+files, and looking starts nothing but ``sleep``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from mcpconf.firewall.dns import DRAIN
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.process import end, pid_of
 from mcpconf.firewall.run import start_apart
-from mcpconf.firewall.state import write_file
 
 MARK = "mcpconf-fw-keeper"
 LARGEST_LOG = 4_000_000  # bytes
@@ -24,9 +24,11 @@ LOGS = 10  # seconds between two looks at the sizes
 SCRIPT = """\
 fw=$1 policy=$2 run=$3 drain=$4 largest=$5 revival=$6 logs=$7
 tick=0 due=0 leaving=0 last= first=1
+echo $$ >"$run/keeper.pid"
 alive() { read -r pid <"$1" 2>/dev/null && kill -0 "$pid" 2>/dev/null; }
 while sleep 1; do
   tick=$((tick + 1))
+  read -r owner <"$run/keeper.pid" && [ "$owner" = $$ ] || exit
   cd -P "${policy%/*}/current" 2>/dev/null || cd -P "${policy%/*}" 2>/dev/null || cd /
   here=$PWD
   cd /
@@ -50,11 +52,13 @@ while sleep 1; do
     leaving=0
   fi
   if [ $((tick % logs)) = 0 ]; then
-    for file in "$run/dns.log" "$run/packets.json" "$run/keeper.log"; do
+    for file in "$run/dns.log" "$run/packets.json"; do
       [ -e "$file" ] || continue
       set -- $(wc -c <"$file")
       [ "$1" -lt "$largest" ] || "$fw" fold
     done
+    set -- $(wc -c <"$run/keeper.log")
+    [ "$1" -lt "$largest" ] || : >"$run/keeper.log"
   fi
 done
 """
@@ -78,8 +82,7 @@ def start_keeper(paths: Paths, policy: str) -> str:
     numbers = [str(n) for n in (DRAIN, LARGEST_LOG, REVIVAL, LOGS)]
     words = ["sh", "-c", SCRIPT, MARK, program, policy, paths.run, *numbers]
     try:
-        pid = start_apart(words, paths.keeper_log)
+        start_apart(words, paths.keeper_log)
     except OSError as error:
         return f"nothing reloads by itself: {error.strerror}"
-    write_file(paths.keeper_pid, f"{pid}\n")
     return ""

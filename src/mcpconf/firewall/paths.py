@@ -18,6 +18,8 @@ class Paths:
         self.dns_conf = f"{run}/dns.conf"
         self.dns_servers = f"{run}/dns.servers"
         self.dns_log = f"{run}/dns.log"
+        self.draining = f"{run}/draining"  # there while a resolver waits for its end
+        self.changing = f"{run}/changing"  # there while a change is under way
         self.learned = f"{run}/learned.json"
         self.packets_conf = f"{run}/packets.conf"
         self.packets = f"{run}/packets.json"  # what was refused, a JSON object a line (ulogd)

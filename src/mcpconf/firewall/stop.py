@@ -6,14 +6,12 @@ import os
 import shutil
 import sys
 
-from mcpconf.firewall.dns import end_resolver
-from mcpconf.firewall.engines import end_gate, end_recorder
+from mcpconf.firewall.ending import end_engines
 from mcpconf.firewall.filters import open_again
-from mcpconf.firewall.keeper import end_keeper
 from mcpconf.firewall.look import RESOLV, RefusedError, may_rule
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.run import complain
-from mcpconf.firewall.site import DNS_PORTS, original_resolv
+from mcpconf.firewall.site import original_resolv
 from mcpconf.firewall.state import read_file
 
 
@@ -24,11 +22,7 @@ def stop(paths: Paths, *, opened: bool) -> int:
     except RefusedError as error:
         complain(str(error), *error.helps)
         return 4
-    end_keeper(paths)
-    for port in DNS_PORTS:
-        end_resolver(paths, port)
-    end_recorder(paths)
-    end_gate(paths)
+    end_engines(paths)
     if opened:
         _open(paths)
         sys.stdout.write("the firewall is gone; everything may leave this container\n")
