@@ -45,7 +45,7 @@ bind-interfaces
 listen-address=127.0.0.153
 no-daemon
 user=root
-log-facility=/dev/null
+log-facility=-
 host-record=good.test,{ONE6}
 host-record=good2.test,{TWO6}
 host-record=inward.test,::1

@@ -1,7 +1,7 @@
 """The recorder as text: ulogd2 writes down what the packet filter refused, a JSON object a line.
 
 Kernel log lines reach nobody from a container; NFLOG does, and each network namespace has its own.
-A line has 30 to 45 keys, about 800 characters.  These matter (ulogd 2.0.8; others are the packet's)::
+A line has 30 to 45 keys, about 800 characters.  These matter (ulogd 2.0.8)::
 
     {"oob.prefix": "mcpconf", "oob.time.sec": 1795646498, "oob.time.usec": 230118, "oob.uid": 1000,
      "oob.gid": 1000, "ip.protocol": 6, "src_port": 37200, "dest_port": 443, "oob.in": "",
