@@ -9,7 +9,7 @@ credentials.
 
 from __future__ import annotations
 
-from mcpconf.hosts import Destination, parse_destination
+from mcpconf.hosts import Destination
 from mcpconf.locality import METADATA, NAMES, NEVER, special_range
 from mcpconf.names import Problem, ends_in_number, name_fault, quote, read_ipv4, read_ipv6
 
@@ -62,12 +62,3 @@ def _address(text: str) -> Destination | Problem:
     if str(row.block) not in _PRIVATE:
         return Problem(f"{quote(address)} is {row.because}", "" if METADATA in row else _EXAMPLE)
     return Destination("peer", address)
-
-
-def parse_near_or_far(text: str) -> Destination | Problem:
-    """Read a host of the outside world, else a peer; the problem is that of the outside world."""
-    far = parse_destination(text)
-    if isinstance(far, Destination):
-        return far
-    near = parse_peer(text)
-    return far if isinstance(near, Problem) else near

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from mcpconf import report
+from mcpconf.cli import firewall_commands
 from mcpconf.cli import options as o
 from mcpconf.clients import NEWEST
 from mcpconf.codes import Severity
@@ -156,6 +157,7 @@ def sync(
         plans.written(compiled, target, changes, stopped)
     if not stopped:
         _tell_the_gateway(looked[1], changes, needed=bool(compiled.plan.routes.routes))
+        firewall_commands.follows(looked[0], target, changes)
     leave(findings)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,10 @@ from mcpconf.readers.inputs import Configuration, Request, Session
 from mcpconf.readers.places import Places, find_places
 from mcpconf.readers.plugins import with_plugins
 from mcpconf.readers.world import read_configuration
+
+if TYPE_CHECKING:
+    from mcpconf.containers.running import Place
+    from mcpconf.readers.around import Target
 
 
 class Format(StrEnum):
@@ -68,6 +72,16 @@ Out = Annotated[
     typer.Option("--out", help="Where the container's files go (default: found).", metavar="DIR"),
 ]
 HERE = Path()
+
+
+def place_of(configuration: Configuration, target: Target) -> Place:
+    """What the project's containers are known by."""
+    from mcpconf.containers.running import Place
+
+    roots = dict.fromkeys(
+        (str(target.root or configuration.cwd), configuration.cwd, configuration.key)
+    )
+    return Place(target.container, tuple(roots))
 
 
 def client(version: str) -> Client:

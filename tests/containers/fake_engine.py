@@ -1,0 +1,96 @@
+"""A program that stands in for a container engine; ``fake-engine`` says so wherever it is named.
+
+What it answers lies in ``fake-engine.json`` beside it, and what it was asked in ``asked.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_PROGRAM = f"""#!{sys.executable} -IS
+import json, os, sys, time
+here = os.path.dirname(os.path.abspath(__file__))
+with open(os.path.join(here, os.path.basename(__file__) + ".json")) as file:
+    told = json.load(file)
+words = sys.argv[1:]
+with open(os.path.join(here, "asked.jsonl"), "a") as file:
+    file.write(json.dumps([os.path.basename(__file__), *words]) + "\\n")
+fault = told["faults"].get(words[0])
+if fault:
+    time.sleep(fault.get("seconds", 0))
+    sys.stderr.write(fault.get("stderr", ""))
+    if "code" in fault:
+        sys.exit(fault["code"])
+containers = told["containers"]
+if words[0] == "ps":
+    assert words[1:] == ["--quiet", "--no-trunc"], words
+    print("\\n".join(c["Id"] for c in containers))
+elif words[0] == "inspect":
+    assert words[1:3] == ["--type", "container"], words
+    print(json.dumps([c for c in containers if c["Id"] in words[3:]]))
+elif words[0] == "exec":
+    assert words[1:3] == ["-u", "0"], words
+    name, program, *rest = words[3:]
+    answer = told["programs"].get(f"{{name}} {{program}}") or told["programs"].get(program)
+    if answer is None:
+        sys.stderr.write(f'exec: "{{program}}": executable file not found in $PATH: unknown\\n')
+        sys.exit(127)
+    if "files" in answer:
+        text = answer["files"].get(rest[0])
+        sys.exit(1) if text is None else sys.stdout.write(text)
+    sys.stdout.write(answer.get("stdout", ""))
+    sys.stderr.write(answer.get("stderr", ""))
+    sys.exit(answer.get("code", 0))
+"""
+
+
+def container(name: str, *, mounts: dict[str, str] | None = None, **labels: str) -> dict[str, Any]:
+    """What ``inspect`` says about a container: its mounts by source, its labels with ``_`` for dots."""
+    return {
+        "Id": f"{abs(hash(name)):064x}",
+        "Name": f"/{name}",
+        "Mounts": [
+            {"Type": "bind", "Source": s, "Destination": d} for s, d in (mounts or {}).items()
+        ],
+        "Config": {"Labels": {key.replace("__", "."): value for key, value in labels.items()}},
+    }
+
+
+@dataclass
+class FakeEngine:
+    """The program, and what it is to answer."""
+
+    folder: Path
+    name: str = "fake-engine"
+    containers: list[dict[str, Any]] = field(default_factory=list)
+    programs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    faults: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return str(self.folder / self.name)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment in which it is the engine; it is written anew with what it is to answer."""
+        self.write()
+        return {"MCPCONF_ENGINE": self.path}
+
+    def write(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        program = Path(self.path)
+        if not program.exists():
+            program.write_text(_PROGRAM)
+            program.chmod(0o755)
+        told = {"containers": self.containers, "programs": self.programs, "faults": self.faults}
+        (self.folder / f"{self.name}.json").write_text(json.dumps(told))
+
+    @property
+    def asked(self) -> list[list[str]]:
+        """What it was asked so far, each with the program's name first."""
+        log = self.folder / "asked.jsonl"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
