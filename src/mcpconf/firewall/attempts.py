@@ -1,0 +1,288 @@
+"""Joins what was refused with the names that were asked for.  Pure.
+
+A name that is not listed resolves to the sinkhole, and the attempt itself meets the packet filter,
+which knows address and port, and the resolver's log knows the names.  They belong together by time
+and order: of the names asked for in the last seconds, the one that nothing was sent to yet.  Where
+several remain and their number does not fit, the attempt was to one of them, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from mcpconf.firewall.dnslog import ANSWER, REBIND, SUNK, DnsEvent
+from mcpconf.firewall.packets import Packet
+from mcpconf.firewall.policy import Policy
+from mcpconf.firewall.site import SINK4, SINK6
+from mcpconf.firewall.tokens import Network, is_metadata, read_network
+from mcpconf.locality import special_range
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mcpconf.firewall.gatelog import GateLine
+
+WINDOW = 6.0  # seconds from a question to its attempt
+LONG_WINDOW = 120.0  # where nothing else was asked; some clients keep an answer for a while
+MOST_CANDIDATES = 5
+_MOST_KEPT = 2000  # questions
+_MOST_ADDRESSES = 60_000
+_RESOLVER_PORTS = (53, 853)
+_FAMILIES = {SINK4: "A", SINK6: "AAAA"}
+_ARPA = (".in-addr.arpa", ".ip6.arpa")
+
+
+class Attempt(NamedTuple):
+    """Something that was refused.  Times are Unix seconds.
+
+    ``names``: none known, the name, or one of these.  ``address`` is "" for the sinkhole and where
+    nothing was sent.  ``port`` 0: none.  ``protocol`` ``dns``: the resolver refused a question, of
+    the type ``record``.  ``uid`` -1: not known.  ``reason`` is a key of ``REASONS``.
+    """
+
+    first: float
+    last: float
+    names: tuple[str, ...]
+    address: str
+    port: int
+    protocol: str
+    reason: str
+    uid: int = -1
+    record: str = ""
+    times: int = 1
+
+
+class _Asked:
+    """The names that were sunk, for one family: those that wait for an attempt, and all lately."""
+
+    def __init__(self) -> None:
+        self._coming: deque[tuple[float, str]] = deque()
+        self._open: list[tuple[float, str]] = []
+        self._recent: deque[tuple[float, str]] = deque(maxlen=_MOST_KEPT)
+
+    def add(self, when: float, name: str) -> None:
+        self._coming.append((when, name))
+        if len(self._coming) > _MOST_KEPT:
+            self._coming.popleft()
+
+    def named(self, times: Sequence[float]) -> list[tuple[str, ...]]:
+        """For each attempt, in order of time, the names that it may have been to."""
+        found: list[tuple[str, ...]] = []
+        while len(found) < len(times):
+            now = times[len(found)]
+            self._arrive(now)
+            names = tuple(dict.fromkeys(name for _, name in self._open))
+            if len(names) > 1:
+                found += self._shared(names, self._group(times[len(found) :]))
+            else:
+                found.append(names or self._lately(now))
+            self._open.clear()
+        return found
+
+    def _arrive(self, now: float) -> None:
+        while self._coming and self._coming[0][0] <= now:
+            question = self._coming.popleft()
+            self._open.append(question)
+            self._recent.append(question)
+        since = now - WINDOW - 1  # the log rounds down to seconds
+        self._open = [q for q in self._open if q[0] > since][-_MOST_KEPT:]
+
+    def _group(self, times: Sequence[float]) -> int:
+        """How many of these attempts there were before the next name was asked for."""
+        end = times[0] + WINDOW
+        if self._coming:
+            end = min(end, self._coming[0][0])
+        return max(1, sum(1 for when in times if when < end))
+
+    def _shared(self, names: tuple[str, ...], length: int) -> list[tuple[str, ...]]:
+        if length == len(self._open):
+            return [(name,) for _, name in self._open]
+        if length == len(names):
+            return [(name,) for name in names]
+        return [names[-MOST_CANDIDATES:]] * length
+
+    def _lately(self, now: float) -> tuple[str, ...]:
+        for window in (WINDOW, LONG_WINDOW):
+            names = dict.fromkeys(name for when, name in self._recent if when > now - window - 1)
+            if names:
+                return tuple(names)[-MOST_CANDIDATES:]
+        return ()
+
+
+class Listed:
+    """The ports of names, found without going through all rows."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._ports: dict[tuple[str, bool], set[int]] = {}
+        for row in policy.names:
+            self._ports.setdefault((row.domain.name, row.domain.wild), set()).add(row.port)
+
+    def ports_of(self, name: str) -> frozenset[int]:
+        """As :meth:`Policy.ports_of`."""
+        found = set(self._ports.get((name, False), ()))
+        for above in names_above(name):
+            found |= self._ports.get((above, True), set())
+        return frozenset(found)
+
+    def ports_at(self, network: Network) -> frozenset[int]:
+        """The ports on which an address is open by a row of its own."""
+        rows = self.policy.static
+        return frozenset(
+            row.port
+            for row in rows
+            if row.network.version == network.version and row.network.overlaps(network)
+        )
+
+
+def names_above(name: str) -> list[str]:
+    """The names that a name is below, the nearest first."""
+    labels = name.split(".")
+    return [".".join(labels[index:]) for index in range(1, len(labels))]
+
+
+class Join:
+    """Takes events as they are read and gives attempts.  What it remembers is bounded."""
+
+    def __init__(
+        self, policy: Policy, learned: Mapping[str, Iterable[str]], gate_uid: int = -1
+    ) -> None:
+        self.listed = Listed(policy)
+        self._gate_uid = gate_uid
+        self._asked = {record: _Asked() for record in _FAMILIES.values()}
+        self._untried: dict[str, DnsEvent] = {}
+        self._tried: dict[str, None] = {}
+        self._names: dict[str, dict[str, None]] = {}
+        for name, addresses in learned.items():
+            for address in addresses:
+                self._learn(address, name)
+
+    def feed(
+        self, events: Iterable[DnsEvent], packets: Iterable[Packet], gate: Iterable[GateLine] = ()
+    ) -> list[Attempt]:
+        """The attempts in what has been read: packets first, then the log, so none is too early."""
+        found: list[Attempt] = []
+        for event in events:
+            found += self._event(event)
+        sunk: dict[str, list[Packet]] = {sink: [] for sink in _FAMILIES}
+        for packet in packets:
+            if packet.address in sunk:
+                sunk[packet.address].append(packet)
+            else:
+                found.append(self._packet(packet))
+        for sink, refused in sunk.items():
+            refused.sort()
+            asked = self._asked[_FAMILIES[sink]].named([packet.time for packet in refused])
+            found += map(self._sunk, refused, asked)
+        found += [self._gate(line) for line in gate]
+        return sorted(found, key=lambda attempt: attempt.last)
+
+    def untried(self, before: float) -> list[Attempt]:
+        """The names that were asked for before a time, and that nothing was sent to."""
+        due = [event for event in self._untried.values() if event.time < before]
+        for event in due:
+            del self._untried[event.name]
+        return [_dns(event, "name") for event in due if event.name not in self._tried]
+
+    def _learn(self, address: str, name: str) -> None:
+        names = self._names.setdefault(address, {})
+        names.pop(name, None)
+        names[name] = None
+        if len(self._names) > _MOST_ADDRESSES:
+            del self._names[next(iter(self._names))]
+
+    def _event(self, event: DnsEvent) -> Iterator[Attempt]:
+        if event.kind == ANSWER:
+            self._learn(event.what, event.name)
+        elif event.kind == REBIND:
+            yield _dns(event, "rebind")
+        elif event.kind == SUNK and event.what in self._asked:
+            self._asked[event.what].add(event.time, event.name)
+            self._untried[event.name] = event
+            if len(self._untried) > _MOST_KEPT:
+                del self._untried[next(iter(self._untried))]
+        elif self._is_below_listed(event.name):
+            yield _dns(event, "subdomain")
+        elif not event.name.endswith(_ARPA) and event.what not in {"HTTPS", "SVCB"}:
+            yield _dns(event, "record")  # of the others, the question for an address says it
+
+    def _is_below_listed(self, name: str) -> bool:
+        above = any(self.listed.ports_of(one) for one in names_above(name))
+        return above and not self.listed.ports_of(name)
+
+    def _sunk(self, packet: Packet, names: tuple[str, ...]) -> Attempt:
+        for name in names:
+            self._tried[name] = None
+            if len(self._tried) > _MOST_KEPT:
+                del self._tried[next(iter(self._tried))]
+        reason = "name" if names else "sinkhole"
+        return _sent(packet, names, "", reason)
+
+    def _packet(self, packet: Packet) -> Attempt:
+        names = tuple(self._names.get(packet.address, ()))
+        listed = [name for name in names if self.listed.ports_of(name)]
+        reason = self._reason(packet, names, listed)
+        return _sent(packet, tuple(listed or names)[-MOST_CANDIDATES:], packet.address, reason)
+
+    def _reason(self, packet: Packet, names: tuple[str, ...], listed: list[str]) -> str:
+        network = read_network(packet.address)
+        assert network is not None
+        special = special_range(network)
+        if special is not None:
+            near = "metadata" if is_metadata(network) else "peer"
+            return near if special.near else "reserved"
+        if packet.uid == self._gate_uid >= 0:
+            return "elsewhere"
+        if packet.port in _RESOLVER_PORTS:
+            return "resolver"
+        return self._open_reason(packet, network, listed) or ("name" if names else "address")
+
+    def _open_reason(self, packet: Packet, network: Network, listed: list[str]) -> str:
+        """Why it was refused although something of it is listed; "" where nothing is."""
+        ports = self.listed.ports_at(network).union(*map(self.listed.ports_of, listed))
+        if not ports:
+            return ""
+        if packet.protocol != "tcp":
+            return "protocol"
+        return "expired" if packet.port in ports else "port"
+
+    def _gate(self, line: GateLine) -> Attempt:
+        known = tuple(self._names.get(line.address, ()))[-MOST_CANDIDATES:]
+        names = (line.name,) if line.name else known
+        return Attempt(
+            line.time, line.time, names, line.address, line.port, "tcp", f"gate-{line.why}"
+        )
+
+
+def _sent(packet: Packet, names: tuple[str, ...], address: str, reason: str) -> Attempt:
+    when = packet.time
+    return Attempt(when, when, names, address, packet.port, packet.protocol, reason, packet.uid)
+
+
+def _dns(event: DnsEvent, reason: str) -> Attempt:
+    return Attempt(event.time, event.time, (event.name,), "", 0, "dns", reason, -1, event.what)
+
+
+def collected(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The same attempts as one with their number; the newest comes last."""
+    found: dict[tuple[object, ...], Attempt] = {}
+    for attempt in attempts:
+        key = (
+            attempt.names,
+            attempt.address,
+            attempt.port,
+            attempt.protocol,
+            attempt.reason,
+            attempt.record,
+        )
+        known = found.pop(key, None)
+        if known is not None:
+            attempt = attempt._replace(  # noqa: PLW2901
+                first=min(known.first, attempt.first),
+                last=max(known.last, attempt.last),
+                times=known.times + attempt.times,
+            )
+        found[key] = attempt
+    return sorted(found.values(), key=lambda attempt: attempt.last)
