@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from tests.netns.lab.addresses import AGENT
 from tests.netns.lab.box import Box, resolv_conf
 from tests.netns.lab.certificates import write_certificates
 from tests.netns.lab.docker_dns import Ports
@@ -51,14 +52,18 @@ _ENV = {
 }
 _PATIENCE = 20
 _NAMESPACES = "-m -p -n -u -i -r -w --".split()
-_FLUSH = """
-for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
-  for chain in INPUT OUTPUT FORWARD; do $program -w -P $chain ACCEPT; done
-  for table in filter nat mangle raw; do
-    $program -w -t $table -F; $program -w -t $table -X
+_CLEAR = f"""
+kill -9 $(ps -eo pid=,uid= | awk '$1 > 1 && $1 != '$$' && $2 != {AGENT} {{ print $1 }}')
+nft flush ruleset
+for six in '' 6; do
+  for table in $(cat /proc/net/ip${{six}}_tables_names); do
+    ip${{six}}tables-legacy -t $table -F; ip${{six}}tables-legacy -t $table -X
+  done
+  for chain in INPUT OUTPUT FORWARD; do
+    grep -q filter /proc/net/ip${{six}}_tables_names && ip${{six}}tables-legacy -P $chain ACCEPT
   done
 done
-nft flush ruleset; ipset destroy; conntrack -F
+ipset destroy; conntrack -F
 """
 
 
@@ -160,9 +165,8 @@ class Lab:
         self.force(f"mkdir -p {folder}; cat > {path}; chmod {mode:o} {path}", content)
 
     def clear(self) -> None:
-        """Back to a container in which nothing runs and no firewall was ever applied."""
-        self.force("kill -9 -1")
-        self.force(_FLUSH)
+        """Back to a container in which only the agent runs and no firewall was ever applied."""
+        self.force(_CLEAR)
         self.force("cat > /etc/resolv.conf", resolv_conf(docker_dns=self.kind.docker_dns))
         self._docker_rules()
 

@@ -105,18 +105,22 @@ def _ends(writer: asyncio.StreamWriter) -> dict[str, Any]:
 
 
 async def _request(line: bytes, reader: asyncio.StreamReader) -> dict[str, Any]:
-    """One request; of a header that comes twice, the last counts."""
+    """One request; of a header that comes twice the last counts, ``hosts`` has all of Host."""
     method, path, _ = line.decode("latin-1").split(" ", 2)
     headers: dict[str, str] = {}
+    hosts = []
     while header := (await reader.readline()).decode("latin-1").strip():
         name, _, value = header.partition(":")
         headers[name.strip().lower()] = value.strip()
+        if name.strip().lower() == "host":
+            hosts.append(value.strip())
     length = min(int(headers.get("content-length", "0")), _LARGEST_BODY)
     body = await reader.readexactly(length)
     return {
         "method": method,
         "path": path,
         "host": headers.get("host", ""),
+        "hosts": hosts,
         "tok": headers.get("x-token"),
         "body": body[:200].decode("latin-1"),
         "keep": headers.get("connection", "").lower() == "keep-alive",

@@ -14,9 +14,9 @@ import traceback
 from pathlib import Path
 
 from tests.netns.lab.lab import Kind
-from tests.netns.redteam.adapter import Ours
+from tests.netns.redteam.adapter import Ours, made
 from tests.netns.redteam.candidate import Candidate, Commands
-from tests.netns.redteam.groups import GROUPS
+from tests.netns.redteam.groups import EXTRA, GROUPS, STRICT, Group, chosen
 from tests.netns.redteam.suite import Suite
 
 
@@ -25,13 +25,13 @@ def main() -> int:
     candidate = _candidate(options)
     kind = Kind(backend=options.backend, ipv6=not options.no_ipv6, bind=tuple(options.bind))
     suite = Suite(candidate, kind, verbose=options.verbose)
-    wanted = list(GROUPS) if options.groups == "all" else options.groups.split(",")
+    wanted = chosen(options.groups, strict=candidate.strict)
     seconds = {}
     try:
-        for name in wanted:
+        for name, group in wanted.items():
             sys.stdout.write(f"== {candidate.name}: {name}\n")
             begin = time.time()
-            _run(suite, name)
+            _run(suite, name, group)
             seconds[name] = round(time.time() - begin, 1)
     finally:
         suite.close()
@@ -45,8 +45,10 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--groups", default="all", help=f"of {', '.join(GROUPS)}")
+    known = ["all", *GROUPS, "extra", *EXTRA, *STRICT, "everything"]
+    parser.add_argument("--groups", default="all", help=", ".join(known))
     parser.add_argument("--mode", default="default", choices=("default", "strict"))
+    parser.add_argument("--program", type=Path, help="a mcpconf-fw, if not from the sources")
     parser.add_argument("--apply", help="apply another firewall")
     parser.add_argument("--reload", default="", help="reload it, if not by applying it again")
     parser.add_argument("--explain", default="", help="say what was blocked of {host}")
@@ -62,14 +64,15 @@ def _options() -> argparse.Namespace:
 
 def _candidate(options: argparse.Namespace) -> Candidate:
     if not options.apply:
-        return Ours(options.mode)
+        program = options.program.read_bytes() if options.program else made()
+        return Ours(options.mode, program)
     words = options.apply, options.reload, options.explain, options.clean, options.lazy
     return Candidate("commands", Commands(*words))
 
 
-def _run(suite: Suite, name: str) -> None:
+def _run(suite: Suite, name: str, group: Group) -> None:
     try:
-        GROUPS[name](suite)
+        group(suite)
     except Exception as error:  # noqa: BLE001  # the other groups have their own laboratories
         traceback.print_exc()
         suite.record(f"{name}.suite-error", "suite", "ok", f"{error!r:.200}")

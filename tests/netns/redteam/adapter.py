@@ -32,16 +32,19 @@ _WEB_PORTS = (80, 443)
 class Ours(Candidate):
     """The program of this project, in a mode."""
 
-    def __init__(self, mode: str, commands: Commands = COMMANDS) -> None:
-        super().__init__(f"mcpconf-fw {mode}", commands)
+    def __init__(self, mode: str, program: bytes) -> None:
+        super().__init__(f"mcpconf-fw {mode}", COMMANDS, strict=mode == "strict")
         self.mode = mode
+        self._program = program
 
     def install(self, lab: Lab) -> None:
-        lab.write(PROGRAM, program(), 0o755)
+        lab.write(PROGRAM, self._program, 0o755)
 
     def write(self, lab: Lab, entries: list[str], policy: Policy | None = None) -> None:
-        document = egress(entries, policy or POLICY, self.mode)
-        self.write_rows(lab, document)
+        self.write_rows(lab, self.document(entries, policy or POLICY))
+
+    def document(self, entries: list[str], policy: Policy) -> dict[str, Any]:
+        return egress(entries, policy, self.mode)
 
     def write_rows(self, lab: Lab, document: dict[str, Any]) -> None:
         """Write an ``egress.json`` of any content."""
@@ -49,13 +52,13 @@ class Ours(Candidate):
 
 
 @cache
-def program() -> bytes:
-    """The one file, made from the sources as they are."""
+def made() -> bytes:
+    """The one file, from the sources as they are."""
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "mcpconf-fw"
-        words = [sys.executable, "-m", "mcpconf.firewall.bundle", str(made)]
+        program = Path(folder) / "mcpconf-fw"
+        words = [sys.executable, "-m", "mcpconf.firewall.bundle", str(program)]
         subprocess.run(words, cwd=ROOT, check=True)
-        return made.read_bytes()
+        return program.read_bytes()
 
 
 def egress(entries: list[str], policy: Policy, mode: str) -> dict[str, Any]:
@@ -73,7 +76,8 @@ def egress(entries: list[str], policy: Policy, mode: str) -> dict[str, Any]:
     }
 
 
-def row(host: str, port: int, form: str) -> Row:
+def row(host: object, port: object, form: object) -> Row:
+    """A row, of whatever its fields are."""
     return {"host": host, "port": port, "form": form, "servers": [], "because": []}
 
 

@@ -69,11 +69,12 @@ class Commands(NamedTuple):
 
 
 class Candidate:
-    """Any firewall that is driven by commands."""
+    """Any firewall that is driven by commands; ``strict`` if it looks into connections."""
 
-    def __init__(self, name: str, commands: Commands) -> None:
+    def __init__(self, name: str, commands: Commands, *, strict: bool = False) -> None:
         self.name = name
         self.commands = commands
+        self.strict = strict
         self.env = {"RT_WHITELIST": WHITELIST, "RT_POLICY": POLICY_FILE}
 
     def install(self, lab: Lab) -> None:

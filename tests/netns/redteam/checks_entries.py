@@ -9,12 +9,13 @@ from tests.netns.redteam.candidate import Done
 from tests.netns.redteam.entries import ENTRIES, Entry
 from tests.netns.redteam.suite import Suite
 
-_SECRETS = "printf 'DB_PASSWORD=s3cr3tENV\\n' | tee /workspace/.env > /root/.env; rm -f /tmp/PWNED"
+_SECRETS = "printf 'DB_PASSWORD=s3cr3tENV\\n' | tee /workspace/.env > /root/.env"
 _SAMPLE = (1, 30, 60, 99, 100)
 
 
 def entries(suite: Suite) -> None:
     suite.fresh()
+    suite.lab.force(_SECRETS)
     for number, entry in enumerate(ENTRIES):
         if number:
             suite.cleared()
@@ -22,7 +23,6 @@ def entries(suite: Suite) -> None:
 
 
 def _try(suite: Suite, entry: Entry) -> None:
-    suite.lab.force(_SECRETS)
     since = time.time()
     suite.candidate.write(suite.lab, ["allowed.test", entry.text, "good.cdn.test"])
     done = suite.candidate.apply(suite.lab, timeout=60)
@@ -55,7 +55,7 @@ def _escaped(suite: Suite, since: float) -> list[str]:
     queries, wire = suite.lab.queries(since), suite.lab.wire(since)
     leaked = any("root:x" in each["name"] or "s3cr3tenv" in each["name"] for each in queries)
     other = any(each["dst"] == OTHER_RESOLVER4 for each in (*queries, *wire))
-    ran = suite.lab.run("test -e /tmp/PWNED").returncode == 0
+    ran = "PWNED" in suite.lab.force("ls /tmp; rm -f /tmp/PWNED")
     found = {"EXEC": ran, "FILE-LEAK-VIA-DNS": leaked, "ALT-RESOLVER": other}
     return [name for name, true in found.items() if true]
 

@@ -5,10 +5,12 @@ A verdict comes from what the far end received and from the wire, not from what 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import string
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tests.netns.lab.addresses import EVIL4, EVIL6
@@ -77,6 +79,8 @@ class Suite:
         self.measured: dict[str, Any] = {}
         self._kind = kind
         self._verbose = verbose
+        self._prefix = ""
+        self._preparation = ""
         self._lab: Lab | None = None
         self._hands: Hands | None = None
 
@@ -97,6 +101,8 @@ class Suite:
         self.close()
         self._lab = Lab(self._kind._replace(**kind))
         self.candidate.install(self._lab)
+        if self._preparation:
+            self._lab.force(self._preparation)
         self._hands = Hands(self._lab)
 
     def applied(
@@ -109,10 +115,8 @@ class Suite:
 
     def cleared(self) -> None:
         """Back to a container without a firewall, in the same laboratory."""
-        self.hands.close()
         self.lab.clear()
         self.candidate.clean(self.lab)
-        self._hands = Hands(self.lab)
 
     def close(self) -> None:
         if self._hands:
@@ -121,12 +125,23 @@ class Suite:
             self._lab.close()
         self._lab = self._hands = None
 
+    @contextlib.contextmanager
+    def variant(self, prefix: str, preparation: str, **kind: Any) -> Iterator[None]:
+        """Groups run with containers that a command line has changed; their checks get a prefix."""
+        before = self._prefix, self._preparation, self._kind
+        self._prefix, self._preparation = prefix, preparation
+        self._kind = self._kind._replace(**kind)
+        try:
+            yield
+        finally:
+            self._prefix, self._preparation, self._kind = before
+
     # --- verdicts ---
 
     def record(self, name: str, tier: str, expect: str, got: str, **detail: Any) -> None:
         """Add a verdict; empty details are left out."""
         told = {key: value for key, value in detail.items() if value not in (None, "")}
-        check = Check(name, tier, expect, got, told)
+        check = Check(self._prefix + name, tier, expect, got, told)
         self.checks.append(check)
         if self._verbose or not check.passed:
             sys.stdout.write(f"  {check}\n")

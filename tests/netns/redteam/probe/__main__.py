@@ -21,12 +21,15 @@ _ORDERS = {
     "icmp": packets.icmp,
     "dns": packets.dns,
     "pipeline": packets.pipeline,
+    "flood": packets.flood,
     "resolve": packets.resolve,
     "hold": lasting.hold,
     "held": lasting.held,
     "loop": lasting.loop,
     "looped": lasting.looped,
     "listen": lasting.listen,
+    "occupy": lasting.occupy,
+    "echo": lasting.echo,
     "run": lasting.run,
 }
 _SPEAKING = threading.Lock()

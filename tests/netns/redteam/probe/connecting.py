@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import socket
-import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.netns.redteam.probe.hello import in_pieces
+from tests.netns.redteam.probe.hello import TLS, Cut, in_pieces, send
 
 Order = dict[str, Any]
 Found = dict[str, Any]
-TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-TLS.check_hostname = False
-TLS.verify_mode = ssl.CERT_NONE
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _LIMIT = 4096
 
@@ -22,22 +19,27 @@ def family_of(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def connected(address: str, port: int, timeout: float) -> socket.socket:
-    sock = socket.socket(family_of(address), socket.SOCK_STREAM)
+def connected(address: str, port: int, timeout: float, protocol: int = 0) -> socket.socket:
+    sock = socket.socket(family_of(address), socket.SOCK_STREAM, protocol)
     sock.settimeout(timeout)
-    sock.connect((address, port))
+    try:
+        sock.connect((address, port))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
 def tcp(order: Order) -> Found:
     """Connect to ``dst`` or to ``name`` (of family ``v``), say something, and look who answers.
 
-    ``kind``: ``http``, ``tls`` (HTTP in TLS) or ``raw``.  ``ok`` only when the laboratory's own
-    server answered.
+    ``kind``: ``http``, ``tls`` (HTTP in TLS) or ``raw``; ``idle``: seconds of silence before the
+    first word; ``protocol``: another than TCP.  ``ok`` only when the laboratory's own server
+    answered.
     """
     timeout, token = order.get("timeout", 1.5), order["tok"].encode()
-    sock = _first(_targets(order), order["port"], timeout)
-    with sock:
+    with _first(_targets(order), order, timeout) as sock:
+        time.sleep(order.get("idle", 0))
         heard = _TALKS[order.get("kind", "http")](sock, order, timeout)
     good = token in heard or b'"lab"' in heard or b"LAB-" in heard
     return {"ok": good, "heard": heard[-200:].decode("latin-1")}
@@ -74,25 +76,32 @@ def _targets(order: Order) -> list[str]:
     return [address[4][0] for address in found]
 
 
-def _first(targets: list[str], port: int, timeout: float) -> socket.socket:
+def _first(targets: list[str], order: Order, timeout: float) -> socket.socket:
+    port, protocol = order["port"], order.get("protocol", 0)
     for target in targets[:-1]:
         try:
-            return connected(target, port, timeout)
+            return connected(target, port, timeout, protocol)
         except OSError:
             continue
-    return connected(targets[-1], port, timeout)
+    return connected(targets[-1], port, timeout, protocol)
 
 
 def _http(sock: socket.socket, order: Order, timeout: float) -> bytes:
-    sock.sendall(request(order, order.get("name", order.get("dst", ""))))
-    return received(sock, timeout, order.get("answers", 1))
+    """Send the request, in segments of ``piece`` bytes; then, if there is one, the second."""
+    send(sock, request(order, order.get("name", order.get("dst", ""))), order.get("piece", 0))
+    heard = received(sock, timeout, order.get("answers", 1))
+    if "second" in order:
+        sock.sendall(request({**order, "request": order["second"]}, ""))
+        heard = received(sock, timeout)
+    return heard
 
 
 def _tls(sock: socket.socket, order: Order, timeout: float) -> bytes:
     sni = order.get("sni", order.get("name", ""))
     sock.settimeout(timeout)
-    if "piece" in order:
-        return in_pieces(sock, TLS, sni, request(order, sni), order["piece"])
+    if "piece" in order or "records" in order or "alpn" in order:
+        cut = Cut(order.get("piece", 0), order.get("records", 1), order.get("alpn", 0))
+        return in_pieces(sock, sni, request(order, sni), cut)
     with TLS.wrap_socket(sock, server_hostname=sni or None) as wrapped:
         wrapped.sendall(request(order, sni or "x"))
         return received(wrapped, timeout, order.get("answers", 1))

@@ -1,42 +1,76 @@
-"""A TLS client whose first message arrives in pieces."""
+"""A TLS client whose first message is cut up, or long."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import time
+from typing import NamedTuple
 
 _PAUSE = 0.002
+_HEAD = 5  # of a TLS record
 
 
-def in_pieces(
-    sock: socket.socket, context: ssl.SSLContext, sni: str, request: bytes, piece: int
-) -> bytes:
-    """Send the ClientHello in segments of ``piece`` bytes, then the request; returns the answer."""
+def context() -> ssl.SSLContext:
+    """A client that believes every certificate."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made
+
+
+TLS = context()
+
+
+class Cut(NamedTuple):
+    """Segments of ``piece`` bytes (0: one), ``records`` TLS records, ``alpn`` names of protocols."""
+
+    piece: int = 0
+    records: int = 1
+    alpn: int = 0
+
+
+def in_pieces(sock: socket.socket, sni: str, request: bytes, cut: Cut) -> bytes:
+    """Shake hands with a ClientHello that is cut, then send the request; returns the answer."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client = context()
+    if cut.alpn:
+        client.set_alpn_protocols([f"protocol-{number}" for number in range(cut.alpn)])
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_hostname=sni or None)
-    first = True
+    tls = client.wrap_bio(incoming, outgoing, server_hostname=sni or None)
+    hello = True
     while True:
         try:
             tls.do_handshake()
             break
         except ssl.SSLWantReadError:
-            _send(sock, outgoing.read(), piece if first else 0)
-            first = False
+            data = outgoing.read()
+            send(sock, _records(data, cut.records) if hello else data, cut.piece if hello else 0)
+            hello = False
             incoming.write(_some(sock))
     tls.write(request)
-    _send(sock, outgoing.read(), 0)
+    send(sock, outgoing.read())
     return _answer(sock, tls, incoming)
 
 
-def _send(sock: socket.socket, data: bytes, piece: int) -> None:
+def send(sock: socket.socket, data: bytes, piece: int = 0) -> None:
+    """Send, in segments of ``piece`` bytes where that is not 0."""
     if not piece:
         sock.sendall(data)
         return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for start in range(0, len(data), piece):
         sock.sendall(data[start : start + piece])
         time.sleep(_PAUSE)
+
+
+def _records(record: bytes, number: int) -> bytes:
+    """One TLS record as several (RFC 8446, 5.1)."""
+    kind, body = record[:3], record[_HEAD:]
+    size = -(-len(body) // number)
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(kind + struct.pack(">H", len(part)) + part for part in parts)
 
 
 def _some(sock: socket.socket) -> bytes:

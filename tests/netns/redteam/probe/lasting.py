@@ -11,9 +11,10 @@ import time
 
 from tests.netns.redteam.probe.connecting import Found, Order, connected, received, request
 
-_KEPT = 20000
+_MOST_TIMES = 20000
 _streams: dict[str, Found] = {}
 _loops: dict[str, Found] = {}
+_kept: list[socket.socket] = []
 
 
 def hold(order: Order) -> Found:
@@ -44,7 +45,7 @@ def looped(order: Order) -> Found:
     running["go"] = False
     time.sleep(order.get("timeout", 0.4) + 0.1)
     hits, miss = running["hits"], running["miss"]
-    return {"n": len(hits) + len(miss), "hits": hits[-_KEPT:], "miss": miss[-_KEPT:]}
+    return {"n": len(hits) + len(miss), "hits": hits[-_MOST_TIMES:], "miss": miss[-_MOST_TIMES:]}
 
 
 def listen(order: Order) -> Found:
@@ -60,6 +61,37 @@ def listen(order: Order) -> Found:
                 client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nLAB-ECHO!")
 
     threading.Thread(target=serve, daemon=True).start()
+    return {"ok": True}
+
+
+def occupy(order: Order) -> Found:
+    """Take a port of the loopback for good, for datagrams and streams; datagrams are counted."""
+    got = _streams[order["id"]] = {"n": 0, "last": 0.0, "closed": None, "ok": True}
+    stream = socket.create_server(("127.0.0.1", order["port"]))
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", order["port"]))
+
+    def count() -> None:
+        while sock.recv(2048):
+            got["n"] += 1
+
+    threading.Thread(target=count, daemon=True).start()
+    _kept.append(stream)
+    return dict(got)
+
+
+def echo(order: Order) -> Found:
+    """Answer every datagram to a port of the container with the token."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("0.0.0.0", order["port"]))
+
+    def answer() -> None:
+        while True:
+            _, peer = sock.recvfrom(2048)
+            with contextlib.suppress(OSError):
+                sock.sendto(order["tok"].encode(), peer)
+
+    threading.Thread(target=answer, daemon=True).start()
     return {"ok": True}
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import struct
 
 from tests.netns.lab.dns_wire import code_and_count, query
-from tests.netns.redteam.probe.connecting import TLS, Found, Order, connected, family_of
+from tests.netns.redteam.probe.connecting import Found, Order, connected, family_of
+from tests.netns.redteam.probe.hello import TLS
 
 
 def udp(order: Order) -> Found:
-    """Send the token to ``dst``:``port``."""
-    with socket.socket(family_of(order["dst"]), socket.SOCK_DGRAM) as sock:
+    """Send the token ``times`` over to ``dst``:``port``.
+
+    ``protocol``: another than UDP; ``options``: an IPv6 destination options header, in hexadecimal.
+    """
+    address, protocol = order["dst"], order.get("protocol", 0)
+    with socket.socket(family_of(address), socket.SOCK_DGRAM, protocol) as sock:
         sock.settimeout(order.get("timeout", 0.8))
-        sock.connect((order["dst"], order["port"]))
-        sock.send(order["tok"].encode())
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        if "options" in order:
+            header = bytes.fromhex(order["options"])
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, header)
+        sock.connect(_place(address, order["port"]))
+        sock.send(order["tok"].encode() * order.get("times", 1))
         return {"ok": b"LAB-ECHO" in sock.recv(2048)}
 
 
@@ -29,10 +39,6 @@ def icmp(order: Order) -> Found:
     )
     with socket.socket(family, socket.SOCK_DGRAM, protocol) as sock:
         sock.settimeout(order.get("timeout", 0.8))
-        if "options" in order:
-            sock.setsockopt(
-                socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, bytes.fromhex(order["options"])
-            )
         sock.connect((order["dst"], 0))
         sock.send(struct.pack("!BBHHH", kind, 0, 0, 0, 1) + order["tok"].encode() * 4)
         return {"ok": order["tok"].encode() in sock.recv(2048)}
@@ -73,6 +79,22 @@ def resolve(order: Order) -> Found:
     """What the container's own resolver says."""
     found = socket.getaddrinfo(order["name"], 443)
     return {"ok": True, "addrs": sorted({address[4][0] for address in found})}
+
+
+def flood(order: Order) -> Found:
+    """Ask ``server`` for ``count`` names as fast as it goes, without waiting for an answer."""
+    with socket.socket(family_of(order["server"]), socket.SOCK_DGRAM) as sock:
+        sock.connect((order["server"], 53))
+        for number in range(order["count"]):
+            with contextlib.suppress(OSError):
+                sock.send(query(f"n{number}.{order['name']}", "A", number & 0xFFFF))
+    return {"ok": True}
+
+
+def _place(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """An address for connect, also one with a zone (``fe80::1%eth0``)."""
+    host, _, zone = address.partition("%")
+    return (host, port, 0, socket.if_nametoindex(zone)) if zone else (host, port)
 
 
 def _by_stream(wire: bytes, order: Order, timeout: float) -> bytes:

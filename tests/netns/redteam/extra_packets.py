@@ -1,0 +1,115 @@
+"""Packets of other kinds, answers to strangers, and connections that were there before."""
+
+from __future__ import annotations
+
+import time
+
+from tests.netns.lab.addresses import BOX4, EVIL4, EVIL6, host4
+from tests.netns.redteam.candidate import NAMES
+from tests.netns.redteam.hands import Hands
+from tests.netns.redteam.suite import Suite, allow, deny, token
+
+_MPTCP, _UDPLITE = 262, 136
+_ALIVE = 1.0
+_NESTED = """
+unshare --net sleep 60 & child=$!
+while [ "$(readlink /proc/$child/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+ip link add nest type veth peer name eth0 netns $child
+ip addr add 172.30.0.1/24 dev nest; ip addr add fd30::1/64 dev nest nodad; ip link set nest up
+nsenter -t $child -n ip link set eth0 up
+nsenter -t $child -n ip addr add 172.30.0.2/24 dev eth0
+nsenter -t $child -n ip addr add fd30::2/64 dev eth0 nodad
+nsenter -t $child -n ip route add default via 172.30.0.1
+nsenter -t $child -n ip -6 route add default via fd30::1
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+for host in {hosts}; do
+  nsenter -t $child -n curl -sg -m 1 http://$host/ & running="$running $!"
+done
+wait $running
+kill $child
+"""
+
+
+def packets(suite: Suite) -> None:
+    suite.applied()
+    suite.hands.ask("resolve", name="allowed.test")
+    suite.attempts(
+        deny("packet.fragments", "core", "udp", dst=EVIL4, port=9999, times=300),
+        deny("packet.fragments6", "core", "udp", dst=EVIL6, port=9999, times=300),
+        deny("packet.udplite", "core", "udp", dst=EVIL4, port=9999, protocol=_UDPLITE),
+        deny("packet.udplite-allowed", "port", "udp", dst=host4(10), port=443, protocol=_UDPLITE),
+        deny("packet.mptcp", "core", dst=EVIL4, port=80, protocol=_MPTCP),
+        deny("packet.multicast", "lan", "udp", dst="224.0.0.251", port=5353),
+        deny("packet.multicast6", "lan", "udp", dst="ff02::1%eth0", port=9999),
+        deny("packet.broadcast", "lan", "udp", dst="10.88.0.255", port=9999),
+        deny("packet.broadcast-all", "lan", "udp", dst="255.255.255.255", port=9999),
+        deny("packet.mapped", "core", dst=f"::ffff:{EVIL4}", port=80),
+        deny("packet.udp53", "core", "udp", dst=EVIL4, port=53),
+        allow("packet.mapped-allowed", dst=f"::ffff:{host4(10)}", port=80, host="allowed.test"),
+    )
+    _as_root(suite)
+    _inbound(suite)
+    _forwarded(suite)
+
+
+def _as_root(suite: Suite) -> None:
+    """Root with Docker's capabilities can send options; it is shut in like anyone else."""
+    root = Hands(suite.lab, 0)
+    mark, since = token(), time.time()
+    order = {"dst": EVIL6, "port": 9999, "tok": mark, "options": "0000010400000000"}
+    root.ask("udp", **order)
+    root.ask("tcp", dst=EVIL4, port=80, tok=mark)
+    root.ask("icmp", dst=EVIL6, tok=mark)
+    root.close()
+    time.sleep(0.2)
+    left = [packet["dst"] for packet in suite.lab.wire(since) if mark in packet["pl"]]
+    suite.reached("packet.as-root", "core", bool(left), "deny", ev=left)
+
+
+def _inbound(suite: Suite) -> None:
+    """Datagrams that answer a stranger are a way out; a published TCP port must work."""
+    mark, since = token(), time.time()
+    suite.hands.ask("echo", port=4000, tok=mark)
+    suite.hands.ask("listen", port=3000)
+    suite.lab.inside("internet", "bash", "-c", f"echo hello > /dev/udp/{BOX4}/4000")
+    suite.lab.inside("host", "bash", "-c", f"echo hello > /dev/udp/{BOX4}/4000")
+    time.sleep(0.3)
+    told = any(mark in packet["pl"] for packet in suite.lab.wire(since))
+    suite.reached("inbound.udp-answer", "core", told, "deny")
+    url = f"http://{BOX4}:3000/"
+    published = suite.lab.inside("internet", "curl", "-s", "-m", "2", url)
+    suite.reached("inbound.from-internet", "allow", "LAB-ECHO" in published.stdout, "allow")
+    ping = suite.lab.inside("host", "ping", "-c", "1", "-W", "1", BOX4)
+    suite.reached("inbound.ping", "allow", ping.returncode == 0, "allow")
+
+
+def _forwarded(suite: Suite) -> None:
+    """A container in the container does not go around."""
+    since = time.time()
+    hosts = f"{EVIL4} [{EVIL6}] {host4(10)} 169.254.169.254"
+    suite.lab.force(_NESTED.replace("{hosts}", hosts))
+    time.sleep(0.1)
+    nested = ("172.30.", "fd30:")
+    left = {p["dst"] for p in suite.lab.wire(since) if p["src"].startswith(nested)}
+    suite.reached("forward.nested", "core", bool(left), "deny", ev=sorted(left))
+
+
+def streams(suite: Suite) -> None:
+    """Connections from before the first rule, while nothing tracked connections."""
+    suite.fresh(docker_dns=False)
+    suite.hands.ask("hold", id="before", dst=EVIL4, port=80)
+    suite.hands.ask("hold", id="before6", dst=EVIL6, port=80)
+    suite.hands.ask("listen", port=3000)
+    suite.candidate.write(suite.lab, list(NAMES))
+    suite.candidate.apply(suite.lab)
+    applied = time.time()
+    time.sleep(1.5)
+    for name in ("before", "before6"):
+        found = suite.hands.ask("held", id=name)
+        got = "keep" if found["age"] < _ALIVE else "cut"
+        suite.record(f"stream.untracked.{name}", "est", "cut", got, ticks=found["n"])
+    late = suite.lab.wire(applied + 0.5)
+    acked = any(packet["dst"] in (EVIL4, EVIL6) for packet in late)
+    suite.reached("stream.untracked.silent", "est", acked, "deny")
+    idle = {"name": "allowed.test", "v": 4, "port": 80, "idle": 7, "timeout": 3}
+    suite.attempts(allow("stream.idle-longer-than-grace", "est", **idle))
