@@ -14,6 +14,7 @@ from mcpconf.firewall.change import change, planned
 from mcpconf.firewall.dns import ResolverError, end_resolver, other_port
 from mcpconf.firewall.ending import end_engines
 from mcpconf.firewall.engines import EngineError
+from mcpconf.firewall.keeper import place_of
 from mcpconf.firewall.look import RefusedError, look_for_tools, may_rule
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import MOST_BYTES, Policy, PolicyError, read_policy_text
@@ -79,6 +80,7 @@ def _put(policy_file: str, paths: Paths) -> int:
     old = load_state(paths)
     if old is None:
         _forget(paths)
+    seen = place_of(policy_file)
     read = _read(policy_file, paths)
     if read.fault:
         complain(f"{policy_file} cannot be read: {read.fault}", "run `mcpconf sync` on the host")
@@ -88,7 +90,7 @@ def _put(policy_file: str, paths: Paths) -> int:
         complain("everything stays closed")
     for notice in read.policy.notices:
         complain(f"{notice.place}: {notice.message}", *([notice.help] if notice.help else ()))
-    state = change(planned(read.policy, tools, paths, old), policy_file)
+    state = change(planned(read.policy, tools, paths, old), policy_file, seen)
     write_file(paths.policy, read.text, 0o600)
     save_state(paths, state)
     os.unlink(paths.changing)

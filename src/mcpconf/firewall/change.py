@@ -97,8 +97,8 @@ def planned(policy: Policy, tools: Tools, paths: Paths, old: State | None) -> Jo
     return job.at(other_port(site.dns_port))
 
 
-def change(job: Job, policy_file: str) -> State:
-    """Bring the engines from the old state to the new policy."""
+def change(job: Job, policy_file: str, seen: str) -> State:
+    """Bring the engines from the old state to the new policy; ``seen`` as for the keeper."""
     write_file(job.paths.changing, "")  # who finds it does not know what had come into force
     if job.old is not None:
         _prepare(job, job.old)
@@ -110,7 +110,7 @@ def change(job: Job, policy_file: str) -> State:
         _begin(job)
     else:
         _finish(job, job.old)
-    said += [_point(), start_recorder(job.paths), _keep(job, policy_file)]
+    said += [_point(), start_recorder(job.paths), _keep(job, policy_file, seen)]
     said = [text for text in said if text]
     for text in said:
         complain(text)
@@ -175,7 +175,7 @@ def _point() -> str:
     return ""
 
 
-def _keep(job: Job, policy_file: str) -> str:
+def _keep(job: Job, policy_file: str, seen: str) -> str:
     if job.old is not None and job.old.policy != policy_file:
         end_keeper(job.paths)
-    return start_keeper(job.paths, policy_file)
+    return start_keeper(job.paths, policy_file, seen)

@@ -22,8 +22,8 @@ REVIVAL = 5  # seconds between two tries to bring an engine back
 LOGS = 10  # seconds between two looks at the sizes
 
 SCRIPT = """\
-fw=$1 policy=$2 run=$3 drain=$4 largest=$5 revival=$6 logs=$7
-tick=0 due=0 leaving=0 last= first=1
+fw=$1 policy=$2 run=$3 last=$4 drain=$5 largest=$6 revival=$7 logs=$8
+tick=0 due=0 leaving=0
 echo $$ >"$run/keeper.pid"
 alive() { read -r pid <"$1" 2>/dev/null && kill -0 "$pid" 2>/dev/null; }
 while sleep 1; do
@@ -33,12 +33,13 @@ while sleep 1; do
   here=$PWD
   cd /
   new=
-  [ -n "$first" ] || [ "$here" = "$last" ] || new=1
+  [ "$here" = "$last" ] || new=1
   if [ -e "$policy" ]; then
+    [ -e "$run/stamp" ] || new=1
     [ "$policy" -nt "$run/stamp" ] && new=1
     [ "$policy" -ot "$run/stamp" ] && new=1
   fi
-  last=$here first=
+  last=$here
   if [ $tick -ge $due ]; then
     for file in "$run"/*.pid; do
       alive "$file" || { new=1; due=$((tick + revival)); }
@@ -72,15 +73,25 @@ def end_keeper(paths: Paths) -> bool:
     return end(paths.keeper_pid, MARK)
 
 
-def start_keeper(paths: Paths, policy: str) -> str:
-    """Start the keeper where it does not run; returns why it cannot, "" if it runs."""
+def place_of(policy: str) -> str:
+    """The directory in which a file really lies now, as the keeper sees it."""
+    folder = os.path.dirname(policy)
+    current = os.path.join(folder, "current")
+    return os.path.realpath(current if os.path.isdir(current) else folder)
+
+
+def start_keeper(paths: Paths, policy: str, seen: str) -> str:
+    """Start the keeper where it does not run; returns why it cannot, "" if it runs.
+
+    ``seen`` is where the file lay when it was read (:func:`place_of`).
+    """
     program = os.path.abspath(sys.argv[0])
     if keeper_pid(paths):
         return ""
     if not os.access(program, os.X_OK):
         return "this is not mcpconf-fw in one file, so nothing reloads by itself"
     numbers = [str(n) for n in (DRAIN, LARGEST_LOG, REVIVAL, LOGS)]
-    words = ["sh", "-c", SCRIPT, MARK, program, policy, paths.run, *numbers]
+    words = ["sh", "-c", SCRIPT, MARK, program, policy, paths.run, seen, *numbers]
     try:
         start_apart(words, paths.keeper_log)
     except OSError as error:

@@ -62,16 +62,16 @@ def rules_text(policy: Policy, site: Site, family: int, hooks: Hooks = Hooks()) 
     """Everything for one family (4 or 6), filter and nat, complete."""
     lines = ["*filter", ":OUTPUT DROP [0:0]", ":FORWARD DROP [0:0]"]
     lines += [f":{chain} - [0:0]" for chain in CHAINS]
-    lines += [f"-A MCP-OUT {rule}" for rule in _output(policy, site, family)]
+    lines += [f"-A MCP-OUT {rule}" for rule in _output_rules(policy, site, family)]
     lines += _inward(family)
     lines += [f"-A MCP-NEVER -d {n} -j MCP-NO" for n in _of_family(never_networks(), family)]
     lines += [f"-A MCP-OK -j CONNMARK --set-xmark {mark_of(site)}", "-A MCP-OK -j ACCEPT"]
-    lines += _refusal(family)
+    lines += _refusal_rules(family)
     lines += _jump("OUTPUT", "MCP-OUT", hooks.output)
     lines += _jump("INPUT", "MCP-IN", hooks.input)
     lines += _jump("FORWARD", "MCP-FWD", hooks.forward)
     lines += ["COMMIT", "*nat", ":MCP-DNS - [0:0]"]
-    lines += [f"-A MCP-DNS {rule}" for rule in _redirections(policy, site, family)]
+    lines += [f"-A MCP-DNS {rule}" for rule in _redirection_rules(policy, site, family)]
     lines += [*_jump("OUTPUT", "MCP-DNS", hooks.dns), "COMMIT"]
     return "\n".join(lines) + "\n"
 
@@ -81,23 +81,23 @@ def _jump(chain: str, ours: str, there: int) -> list[str]:
     return [f"-D {chain} -j {ours}"] * there + [f"-I {chain} 1 -j {ours}"]
 
 
-def _output(policy: Policy, site: Site, family: int) -> Iterator[str]:
+def _output_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
     if family == 4:  # noqa: PLR2004
         yield from _embedded(site)
     yield "-o lo -j ACCEPT"
     yield f"-d {'127.0.0.0/8' if family == 4 else '::1/128'} -j ACCEPT"  # noqa: PLR2004  redirected: `-o` still says eth0
     yield from _answers(family)
-    yield from _resolvers(site, family)
+    yield from _resolver_rules(site, family)
     metadata = _of_family(metadata_networks(), family)
     yield from (f"-d {network} -j MCP-NO" for network in metadata)
     yield from _near(policy, site, family)
     yield "-j MCP-NEVER"
-    yield from _listed(policy, site, family)
-    yield from _under_way(site, family)
+    yield from _listed_rules(policy, site, family)
+    yield from _stream_rules(site, family)
     yield "-j MCP-NO"
 
 
-def _under_way(site: Site, family: int) -> Iterator[str]:
+def _stream_rules(site: Site, family: int) -> Iterator[str]:
     """Streams live on when their address has left the sets, and end when their name has."""
     if site.gate:
         web = ",".join(map(str, WEB_PORTS))
@@ -132,7 +132,7 @@ def _answers(family: int) -> Iterator[str]:
     yield f"-p {protocol} -m conntrack --ctstate RELATED -j ACCEPT"
 
 
-def _resolvers(site: Site, family: int) -> Iterator[str]:
+def _resolver_rules(site: Site, family: int) -> Iterator[str]:
     asked = [(s, site.dns.uid) for s in site.nameservers if str(s.network_address) != EMBEDDED]
     asked += [(s, 0) for s in site.forwarders or ()]
     for server, uid in asked:
@@ -147,7 +147,7 @@ def _resolvers(site: Site, family: int) -> Iterator[str]:
 def _near(policy: Policy, site: Site, family: int) -> Iterator[str]:
     for row, network in near_places(policy, site):
         if network.version == family:
-            yield f"-d {network} -p tcp --dport {row.port} {_comment(row)}-j MCP-OK"
+            yield f"-d {network} -p tcp --dport {row.port} {_comment_option(row)}-j MCP-OK"
     for port in near_ports(policy):
         yield f"-p tcp --dport {port} -m set --match-set {near_set(family, port)} dst -j MCP-OK"
 
@@ -166,17 +166,17 @@ def is_far(network: Network) -> bool:
     return not network.network_address.is_loopback
 
 
-def _listed(policy: Policy, site: Site, family: int) -> Iterator[str]:
+def _listed_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
     for port in name_ports(policy):
         gate = f"-m owner --uid-owner {site.gate.uid} " if site.gate and port in WEB_PORTS else ""
         known = f"-m set --match-set {name_set(family, port)} dst"
         yield f"-p tcp --dport {port} {gate}{known} -j MCP-OK"
     for row in policy.static:
         if row.network.version == family:
-            yield f"-d {row.network} -p tcp --dport {row.port} {_comment(row)}-j MCP-OK"
+            yield f"-d {row.network} -p tcp --dport {row.port} {_comment_option(row)}-j MCP-OK"
 
 
-def _comment(row: StaticRow | NearRow) -> str:
+def _comment_option(row: StaticRow | NearRow) -> str:
     """Who asked for a rule, as far as the kernel's 255 characters reach."""
     ids = ""
     for server in row.servers:
@@ -196,7 +196,7 @@ def _inward(family: int) -> list[str]:
     return [f"-A MCP-IN {stray} -j REJECT --reject-with tcp-reset", "-A MCP-FWD -j MCP-NO"]
 
 
-def _refusal(family: int) -> list[str]:
+def _refusal_rules(family: int) -> list[str]:
     crowd = "224.0.0.0/4" if family == 4 else "ff00::/8"  # noqa: PLR2004
     code = "icmp-admin-prohibited" if family == 4 else "icmp6-adm-prohibited"  # noqa: PLR2004
     nowhere = PROBED4 if family == 4 else PROBED6  # noqa: PLR2004
@@ -209,7 +209,7 @@ def _refusal(family: int) -> list[str]:
     ]
 
 
-def _redirections(policy: Policy, site: Site, family: int) -> Iterator[str]:
+def _redirection_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
     """Every question to our resolver; in strict mode every web connection to the gate."""
     to_us = f"-j REDIRECT --to-ports {site.dns_port}"
     if family == 4:  # noqa: PLR2004
@@ -221,10 +221,10 @@ def _redirections(policy: Policy, site: Site, family: int) -> Iterator[str]:
     for protocol in ("udp", "tcp"):
         yield f"-p {protocol} --dport 53 {to_us}"
     if site.gate:
-        yield from _to_gate(policy, site, family)
+        yield from _gate_rules(policy, site, family)
 
 
-def _to_gate(policy: Policy, site: Site, family: int) -> Iterator[str]:
+def _gate_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
     assert site.gate
     yield f"-m owner --uid-owner {site.gate.uid} -j RETURN"
     yield "-o lo -j RETURN"
