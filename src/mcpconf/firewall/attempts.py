@@ -8,26 +8,22 @@ several remain and their number does not fit, the attempt was to one of them, an
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from mcpconf.firewall.dnslog import ANSWER, REBIND, SUNK, DnsEvent
 from mcpconf.firewall.packets import Packet
 from mcpconf.firewall.policy import Policy
-from mcpconf.firewall.site import SINK4, SINK6
+from mcpconf.firewall.site import EMBEDDED, SINK4, SINK6
+from mcpconf.firewall.sunk import MOST_CANDIDATES, MOST_KEPT, Asked, Pair, agreed
 from mcpconf.firewall.tokens import Network, is_metadata, read_network
 from mcpconf.locality import special_range
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mcpconf.firewall.gatelog import GateLine
 
-WINDOW = 6.0  # seconds from a question to its attempt
-LONG_WINDOW = 120.0  # where nothing else was asked; some clients keep an answer for a while
-MOST_CANDIDATES = 5
-_MOST_KEPT = 2000  # questions
 _MOST_ADDRESSES = 60_000
 _RESOLVER_PORTS = (53, 853)
 _FAMILIES = {SINK4: "A", SINK6: "AAAA"}
@@ -52,63 +48,6 @@ class Attempt(NamedTuple):
     uid: int = -1
     record: str = ""
     times: int = 1
-
-
-class _Asked:
-    """The names that were sunk, for one family: those that wait for an attempt, and all lately."""
-
-    def __init__(self) -> None:
-        self._coming: deque[tuple[float, str]] = deque()
-        self._open: list[tuple[float, str]] = []
-        self._recent: deque[tuple[float, str]] = deque(maxlen=_MOST_KEPT)
-
-    def add(self, when: float, name: str) -> None:
-        self._coming.append((when, name))
-        if len(self._coming) > _MOST_KEPT:
-            self._coming.popleft()
-
-    def named(self, times: Sequence[float]) -> list[tuple[str, ...]]:
-        """For each attempt, in order of time, the names that it may have been to."""
-        found: list[tuple[str, ...]] = []
-        while len(found) < len(times):
-            now = times[len(found)]
-            self._arrive(now)
-            names = tuple(dict.fromkeys(name for _, name in self._open))
-            if len(names) > 1:
-                found += self._shared(names, self._group(times[len(found) :]))
-            else:
-                found.append(names or self._lately(now))
-            self._open.clear()
-        return found
-
-    def _arrive(self, now: float) -> None:
-        while self._coming and self._coming[0][0] <= now:
-            question = self._coming.popleft()
-            self._open.append(question)
-            self._recent.append(question)
-        since = now - WINDOW - 1  # the log rounds down to seconds
-        self._open = [q for q in self._open if q[0] > since][-_MOST_KEPT:]
-
-    def _group(self, times: Sequence[float]) -> int:
-        """How many of these attempts there were before the next name was asked for."""
-        end = times[0] + WINDOW
-        if self._coming:
-            end = min(end, self._coming[0][0])
-        return max(1, sum(1 for when in times if when < end))
-
-    def _shared(self, names: tuple[str, ...], length: int) -> list[tuple[str, ...]]:
-        if length == len(self._open):
-            return [(name,) for _, name in self._open]
-        if length == len(names):
-            return [(name,) for name in names]
-        return [names[-MOST_CANDIDATES:]] * length
-
-    def _lately(self, now: float) -> tuple[str, ...]:
-        for window in (WINDOW, LONG_WINDOW):
-            names = dict.fromkeys(name for when, name in self._recent if when > now - window - 1)
-            if names:
-                return tuple(names)[-MOST_CANDIDATES:]
-        return ()
 
 
 class Listed:
@@ -151,7 +90,7 @@ class Join:
     ) -> None:
         self.listed = Listed(policy)
         self._gate_uid = gate_uid
-        self._asked = {record: _Asked() for record in _FAMILIES.values()}
+        self._asked = {record: Asked() for record in _FAMILIES.values()}
         self._untried: dict[str, DnsEvent] = {}
         self._tried: dict[str, None] = {}
         self._names: dict[str, dict[str, None]] = {}
@@ -168,14 +107,18 @@ class Join:
             found += self._event(event)
         sunk: dict[str, list[Packet]] = {sink: [] for sink in _FAMILIES}
         for packet in packets:
+            if not packet.begins and packet.uid < 0:
+                continue  # the kernel ends a stream that nobody has any more
             if packet.address in sunk:
                 sunk[packet.address].append(packet)
             else:
                 found.append(self._packet(packet))
+        pairs: list[Pair] = []
         for sink, refused in sunk.items():
             refused.sort()
-            asked = self._asked[_FAMILIES[sink]].named([packet.time for packet in refused])
-            found += map(self._sunk, refused, asked)
+            names = self._asked[_FAMILIES[sink]].named([packet.time for packet in refused])
+            pairs += zip(refused, names)  # noqa: B905  Python 3.9
+        found += [self._sunk(packet, names) for packet, names in agreed(pairs)]
         found += [self._gate(line) for line in gate]
         return sorted(found, key=lambda attempt: attempt.last)
 
@@ -201,7 +144,7 @@ class Join:
         elif event.kind == SUNK and event.what in self._asked:
             self._asked[event.what].add(event.time, event.name)
             self._untried[event.name] = event
-            if len(self._untried) > _MOST_KEPT:
+            if len(self._untried) > MOST_KEPT:
                 del self._untried[next(iter(self._untried))]
         elif self._is_below_listed(event.name):
             yield _dns(event, "subdomain")
@@ -215,7 +158,7 @@ class Join:
     def _sunk(self, packet: Packet, names: tuple[str, ...]) -> Attempt:
         for name in names:
             self._tried[name] = None
-            if len(self._tried) > _MOST_KEPT:
+            if len(self._tried) > MOST_KEPT:
                 del self._tried[next(iter(self._tried))]
         reason = "name" if names else "sinkhole"
         return _sent(packet, names, "", reason)
@@ -230,6 +173,8 @@ class Join:
         network = read_network(packet.address)
         assert network is not None
         special = special_range(network)
+        if packet.address == EMBEDDED or not packet.begins:
+            return "resolver" if packet.begins else "cut"
         if special is not None:
             near = "metadata" if is_metadata(network) else "peer"
             return near if special.near else "reserved"
@@ -250,10 +195,15 @@ class Join:
 
     def _gate(self, line: GateLine) -> Attempt:
         known = tuple(self._names.get(line.address, ()))[-MOST_CANDIDATES:]
-        names = (line.name,) if line.name else known
-        return Attempt(
-            line.time, line.time, names, line.address, line.port, "tcp", f"gate-{line.why}"
-        )
+        names, reason = (line.name,) if line.name else known, f"gate-{line.why}"
+        network = read_network(line.name)
+        if network is not None:  # said instead of a name
+            special = special_range(network)
+            near = "metadata" if is_metadata(network) else "peer"
+            reason = "address" if special is None else near if special.near else "reserved"
+            names = ()
+        address = line.address or (line.name if network is not None else "")
+        return Attempt(line.time, line.time, names, address, line.port, "tcp", reason)
 
 
 def _sent(packet: Packet, names: tuple[str, ...], address: str, reason: str) -> Attempt:
@@ -262,7 +212,8 @@ def _sent(packet: Packet, names: tuple[str, ...], address: str, reason: str) -> 
 
 
 def _dns(event: DnsEvent, reason: str) -> Attempt:
-    return Attempt(event.time, event.time, (event.name,), "", 0, "dns", reason, -1, event.what)
+    record = "A" if event.what == "AAAA" else event.what  # a client asks for both
+    return Attempt(event.time, event.time, (event.name,), "", 0, "dns", reason, -1, record)
 
 
 def collected(attempts: Iterable[Attempt]) -> list[Attempt]:

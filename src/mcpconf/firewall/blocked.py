@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from mcpconf.firewall.attempts import WINDOW, Attempt, Join, Listed, collected
+from mcpconf.firewall.attempts import Attempt, Join, Listed, collected
 from mcpconf.firewall.dnslog import DnsEvent, DnsLog
 from mcpconf.firewall.engines import gate_pid
 from mcpconf.firewall.gatelog import GateLine, Ring, read_gate_line
@@ -17,9 +17,10 @@ from mcpconf.firewall.learned import fold_and_rotate, load_learned
 from mcpconf.firewall.packets import Packet, read_packet
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
-from mcpconf.firewall.probes import is_probe
+from mcpconf.firewall.probes import Tries, is_probe
 from mcpconf.firewall.run import complain
 from mcpconf.firewall.state import load_state, policy_in_force, read_file
+from mcpconf.firewall.sunk import WINDOW
 from mcpconf.firewall.tails import Tail, history
 from mcpconf.firewall.tokens import read_network
 from mcpconf.firewall.wayout import REASONS, way_out
@@ -109,6 +110,7 @@ class Record:
         self._stamp = _changed(paths.policy)
         policy = policy_in_force(paths) or Policy()
         self._join = Join(policy, load_learned(paths).names, _gate_uid(paths))
+        self._tries = Tries(paths.run)
         self._older = True
 
     @property
@@ -123,9 +125,8 @@ class Record:
             self._join.listed = Listed(policy_in_force(self._paths) or Policy())
         packets, gate = self._new_packets(), self._new_lines()  # before the names they belong to
         found = self._join.feed(self._new_events(), packets, gate)
-        return [
-            a for a in [*found, *self._join.untried(settled)] if not is_probe(a.names, a.address)
-        ]
+        found += self._join.untried(settled)
+        return [a for a in found if not (is_probe(a.names, a.address) or self._tries.has(*_try(a)))]
 
     def close(self) -> None:
         self._packets.close()
@@ -148,6 +149,10 @@ class Record:
             found += self._dns.read(*history(f"{self._paths.dns_log}.1"))
         text = self._log.text()
         return [*found, *self._dns.read(text, self._log.written)]
+
+
+def _try(attempt: Attempt) -> tuple[float, int, str, int]:
+    return attempt.first, attempt.uid, attempt.address, attempt.port
 
 
 def _changed(path: str) -> tuple[int, int]:

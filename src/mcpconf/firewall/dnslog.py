@@ -43,13 +43,16 @@ _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _QUARTER, _HALF_A_DAY, _YEAR = 900, 43_200, 31_557_600  # seconds
 
 
+_Key = tuple[str, str]  # a process and its number for a question
+
+
 class DnsEvent(NamedTuple):
     """Something about a question.
 
     ``kind``: ANSWER (``what`` is an address that the name has), SUNK (the name is not listed and
-    got the sinkhole), DENIED (refused outright), REBIND (a private address was kept back); for all
-    but ANSWER ``what`` is the type of the question.  ``time`` is Unix seconds, rounded down, or 0
-    where the log's clock is not known.  ``name`` is in lower case and may be any text.
+    got the sinkhole), DENIED (refused outright), REBIND (a private address was kept back); for
+    SUNK and DENIED ``what`` is the type of the question.  ``time`` is Unix seconds, rounded down, or
+    0 where the log's clock is not known.  ``name`` is in lower case and may be any text.
     """
 
     kind: str
@@ -67,8 +70,8 @@ class DnsLog:
     """Reads a log piece by piece; questions wait for their answers in between."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], _Question] = {}
-        self._last: dict[str, tuple[str, str]] = {}
+        self._open: dict[_Key, _Question] = {}
+        self._chain: _Key | None = None  # whose chain of names the last line was about
 
     def read(self, text: str, written: float = 0.0) -> Iterator[DnsEvent]:
         """The events of the next whole lines; ``written``: when the last was (Unix seconds)."""
@@ -81,10 +84,7 @@ class DnsLog:
             else:
                 yield self._attack(when, process, attacked)
 
-    def _tied(self, when: float, key: tuple[str, str], verb: str, text: str) -> Iterator[DnsEvent]:
-        self._last[key[0]] = key
-        if len(self._last) > _MOST_OPEN:
-            self._last = {key[0]: key}
+    def _tied(self, when: float, key: _Key, verb: str, text: str) -> Iterator[DnsEvent]:
         if verb == "query[":
             asked = _QUESTION.fullmatch(text)
             if asked:
@@ -92,18 +92,21 @@ class DnsLog:
                 if len(self._open) > _MOST_OPEN:
                     del self._open[next(iter(self._open))]
             return
+        said = text.rpartition(" is ")[2]
+        self._chain = key if said == "<CNAME>" else None
         question = self._open.get(key)
         if question is not None:
-            event = _event(verb == "config ", question, text.rpartition(" is ")[2])
+            event = _event(verb == "config ", question, said)
             if event:
                 yield DnsEvent(event[0], when, question.name, event[1])
 
     def _attack(self, when: float, process: str, name: str) -> DnsEvent:
-        """The line has no number, and names the end of a chain: it follows its question's lines."""
-        question = self._open.get(self._last.get(process, ("", "")))
-        if question is None:
-            return DnsEvent(REBIND, when, name.lower(), "A")
-        return DnsEvent(REBIND, when, question.name, question.record)
+        """The line has no number, and names the end of a chain, whose lines stand before it."""
+        name = name.lower()
+        asked = any(question.name == name for question in self._open.values())
+        if not asked and self._chain and self._chain[0] == process and self._chain in self._open:
+            name = self._open[self._chain].name
+        return DnsEvent(REBIND, when, name, "")
 
 
 def _event(ours: bool, question: _Question, said: str) -> tuple[str, str] | None:  # noqa: FBT001

@@ -14,7 +14,7 @@ _GATE_LINE = re.compile(
     r" ([0-9a-f.:]{2,45}) (443|80) ([a-z0-9.:_?-]{1,300})"
 )
 _MOST = 4_000_000  # bytes read at once; the ring has 64 KiB
-_PATIENCE = 2.0  # seconds
+_RING_PATIENCE = 2.0  # seconds
 
 
 class GateLine(NamedTuple):
@@ -69,14 +69,14 @@ class Ring:
 
     def _opened(self) -> socket.socket | None:
         door = socket.socket(socket.AF_UNIX)
-        door.settimeout(_PATIENCE)
+        door.settimeout(_RING_PATIENCE)
         try:
             door.connect(self._path)
             door.sendall(f"show events {GATE_RING}{' -w' if self._follow else ''}\n".encode())
         except OSError:
             door.close()
             return None
-        door.settimeout(0.02 if self._follow else _PATIENCE)
+        door.settimeout(0.02 if self._follow else _RING_PATIENCE)
         return door
 
     def _received(self, door: socket.socket) -> bytes:

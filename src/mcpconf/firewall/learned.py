@@ -30,7 +30,7 @@ MOST_LEARNED = 50_000  # addresses; the ones that were answered longest ago go f
 LARGEST = 4_000_000  # bytes of a log that is exchanged
 _OVERLAP = 262_144  # bytes read again: answers come after their question (3,000 lines)
 _MOST_READ = 64_000_000  # bytes
-_PATIENCE = 2.0  # seconds
+_LETS_GO = 2.0  # seconds
 
 Names = dict[str, tuple[str, ...]]
 
@@ -83,7 +83,7 @@ def _folded(before: Learned, paths: Paths) -> Learned:
         mine = _inode(path) == before.file
         reached = reached or mine or path == paths.dns_log
         if reached:
-            text, file, read = _text(path, before.read if mine else 0)
+            text, file, read = _log_text(path, before.read if mine else 0)
             names = merged(names, text) if text else names
     return Learned(names, file, read)
 
@@ -122,7 +122,7 @@ def _inode(path: str) -> int:
         return -1
 
 
-def _text(path: str, start: int) -> tuple[str, int, int]:
+def _log_text(path: str, start: int) -> tuple[str, int, int]:
     """A log from a place on, its inode, and how far it has been read: to the end of a line."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -148,12 +148,12 @@ def fold_and_rotate(paths: Paths, largest: int = LARGEST) -> None:
     if _exchanged(paths.dns_log, largest):
         told = [pid for pid in (resolver_pid(paths, port) for port in DNS_PORTS) if pid]
         told = [pid for pid in told if tell(pid, signal.SIGUSR2)]
-        wait_for(lambda: not any(_holds(pid, f"{paths.dns_log}.1") for pid in told), _PATIENCE)
+        wait_for(lambda: not any(_holds(pid, f"{paths.dns_log}.1") for pid in told), _LETS_GO)
     fold(paths)
     if _exchanged(paths.packets, largest):
         pid = recorder_pid(paths)
         if pid and tell(pid, signal.SIGHUP):
-            wait_for(lambda: not _holds(pid, f"{paths.packets}.1"), _PATIENCE)
+            wait_for(lambda: not _holds(pid, f"{paths.packets}.1"), _LETS_GO)
     if _size_of(paths.keeper_log) >= largest:  # the keeper appends
         os.truncate(paths.keeper_log, 0)
 

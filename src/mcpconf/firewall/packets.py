@@ -13,17 +13,22 @@ from mcpconf.firewall.tokens import is_port, read_network
 
 PREFIX = "mcpconf"
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
+_TCP = 6
 _MOST_UID = 0xFFFFFFFF
 
 
 class Packet(NamedTuple):
-    """A refused packet.  ``time``: Unix seconds; ``port`` 0 and ``uid`` -1 where there is none."""
+    """A refused packet.  ``time``: Unix seconds; ``port`` 0 and ``uid`` -1 where there is none.
+
+    ``begins``: it does not belong to a TCP stream that was open already.
+    """
 
     time: float
     address: str
     port: int
     protocol: str
     uid: int
+    begins: bool = True
 
 
 def read_packet(line: str) -> Packet | None:
@@ -35,6 +40,7 @@ def read_packet(line: str) -> Packet | None:
         seconds, fraction = found["oob.time.sec"], found.get("oob.time.usec", 0)
         address = read_network(found["dest_ip"])
         protocol = int(found["ip.protocol"])
+        begins = protocol != _TCP or (bool(found.get("tcp.syn", 1)) and not found.get("tcp.ack", 0))
         port, uid = found.get("dest_port", 0), found.get("oob.uid", -1)
         when = float(seconds) + float(fraction) / 1e6
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
@@ -47,4 +53,5 @@ def read_packet(line: str) -> Packet | None:
         port if is_port(port) else 0,
         _PROTOCOLS.get(protocol, f"protocol {protocol & 0xFF}"),
         uid if isinstance(uid, int) and 0 <= uid <= _MOST_UID else -1,
+        begins,
     )

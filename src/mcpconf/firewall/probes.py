@@ -7,6 +7,7 @@ how it went.  Nothing here concludes anything; ``verify.py`` does.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import select
 import signal
@@ -15,6 +16,9 @@ import struct
 import time
 from contextlib import suppress
 from typing import NamedTuple
+
+from mcpconf.firewall.site import EMBEDDED
+from mcpconf.firewall.state import read_file, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +34,11 @@ DOCUMENTED = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 DISCARD = 9  # a port that nobody opens
 
 REFUSED, OPEN, SILENT, LATE, NO_ROUTE = "refused", "open", "silent", "late", "no-route"
-_AT_ONCE = 0.2  # seconds; a refusal that takes longer came from somewhere else
-_REFUSALS = {errno.ECONNREFUSED, errno.EPERM, errno.EACCES, errno.EHOSTUNREACH}
+_PROMPT = 0.2  # seconds; a refusal that takes longer came from somewhere else
+_REFUSING = {errno.ECONNREFUSED, errno.EPERM, errno.EACCES, errno.EHOSTUNREACH}
 _NO_ROUTES = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _HTTPS = 443
+_LATE_BY = 0.5  # seconds until a refused packet is written down
 _MOST_ANSWER = 4096  # bytes
 _TYPES = {"A": 1, "TXT": 16, "AAAA": 28}
 
@@ -46,11 +51,44 @@ class DnsReply(NamedTuple):
     addresses: tuple[str, ...]
 
 
+METADATA_PROBED = "169.254.169.254"
+
+
 def is_probe(names: Sequence[str], address: str) -> bool:
-    """Tell whether an attempt was one of ours."""
+    """Tell whether an attempt was one that only we make."""
     if names:
         return all(name == PROBE_NAME for name in names)
     return address in {*NOBODY.values(), *DOCUMENTED.values()}
+
+
+class Tries:
+    """What ``verify`` tried last that others try as well: when, as whom, where to."""
+
+    def __init__(self, run: str) -> None:
+        self._path = f"{run}/verified.json"
+        self._places: list[list[object]] = []
+        self._began = self._ended = 0.0
+        self._uid = -1
+
+    def write(self, began: float, uid: int, places: Sequence[tuple[str, int]]) -> None:
+        """Note tries that have been made since ``began`` (Unix seconds).  Raises OSError."""
+        write_file(self._path, json.dumps([began, time.time(), uid, places]) + "\n")
+
+    def has(self, when: float, uid: int, address: str, port: int) -> bool:
+        """Tell whether an attempt was one of them; each is that once."""
+        if address not in {METADATA_PROBED, EMBEDDED}:
+            return False
+        try:
+            began, ended, own, places = json.loads(read_file(self._path))
+        except (ValueError, TypeError):
+            return False
+        if began != self._began:
+            self._began, self._ended, self._uid, self._places = began, ended, own, places
+        mine = uid == self._uid and self._began <= when <= self._ended + _LATE_BY
+        if mine and [address, port] in self._places:
+            self._places.remove([address, port])
+            return True
+        return False
 
 
 def apart(jobs: Sequence[Callable[[], str]], uid: int, seconds: float) -> list[str]:
@@ -122,8 +160,8 @@ def try_udp(address: str, port: int, seconds: float = 0.5) -> str:
 def _outcome(error: OSError, began: float) -> str:
     if error.errno in _NO_ROUTES:
         return NO_ROUTE
-    if error.errno in _REFUSALS:
-        return REFUSED if time.monotonic() - began <= _AT_ONCE else LATE
+    if error.errno in _REFUSING:
+        return REFUSED if time.monotonic() - began <= _PROMPT else LATE
     return SILENT
 
 

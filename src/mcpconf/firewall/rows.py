@@ -74,10 +74,12 @@ def open_rows(
     for row in policy.names:
         names = below.get(row.domain.name, []) if row.domain.wild else [row.domain.name]
         sets = [name_set(family, row.port) for family in FAMILIES]
-        rows.append(_row(row, _in_sets(names, learned, sets, counts), because))
-    rows += [_row(row, _by_rule([row.network], row.port, counts), because) for row in policy.static]
+        rows.append(_open_row(row, _in_sets(names, learned, sets, counts), because))
+    rows += [
+        _open_row(row, _by_rule([row.network], row.port, counts), because) for row in policy.static
+    ]
     for near in policy.near:
-        rows.append(_row(near, _near_counts(near, learned, hosts, counts), because))
+        rows.append(_open_row(near, _near_counts(near, learned, hosts, counts), because))
     return rows
 
 
@@ -111,7 +113,7 @@ def _near_counts(
     return {**_by_rule(known, row.port, counts), **_in_sets([name], learned, sets, counts)}
 
 
-def _row(
+def _open_row(
     row: NameRow | StaticRow | NearRow, counted: _Counted, because: Mapping[tuple[str, int], str]
 ) -> OpenRow:
     what = row[0]

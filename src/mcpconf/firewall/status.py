@@ -76,11 +76,11 @@ def status_command(words: Sequence[str], paths: Paths) -> int:
     filters = filters_now(state)
     findings = list(_findings(state, policy, filters, paths))
     sound = all(finding.result != "fault" for finding in findings)
-    rows = _rows(state, policy, filters, paths)
+    rows = _open_rows(state, policy, filters, paths)
     if asked.json:
-        put_json(_document(state, findings, rows, sound=sound))
+        put_json(_as_document(state, findings, rows, sound=sound))
     else:
-        put(_text(state, findings, rows, sound=sound))
+        put(_as_text(state, findings, rows, sound=sound))
     return 0 if sound else 1
 
 
@@ -91,7 +91,7 @@ def _findings(
         faults = faults_now(state, filters, policy, family)
         yield _either(f"IPv{family}", not faults, "closed but for the rows", "; ".join(faults))
     pid = resolver_pid(paths, state.dns_port)
-    yield _either("resolver", _answers(state, pid), "it answers", "it does not answer")
+    yield _either("resolver", _does_answer(state, pid), "it answers", "it does not answer")
     if state.mode == "strict":
         yield _either("gate", bool(gate_pid(paths)), "it runs", "it does not run")
     yield _or_note(
@@ -116,7 +116,7 @@ def _or_note(name: str, good: bool, well: str, ill: str) -> Finding:  # noqa: FB
     return Finding(name, "ok" if good else "note", well if good else ill)
 
 
-def _answers(state: State, pid: int) -> bool:
+def _does_answer(state: State, pid: int) -> bool:
     """Whether the resolver runs and sends a name that is not listed where nothing is."""
     if not pid:
         return False
@@ -139,7 +139,7 @@ def _is_due(state: State, paths: Paths) -> str:
     return "" if same else "a refresh is due: mcpconf-fw refresh"
 
 
-def _rows(
+def _open_rows(
     state: State, policy: Policy, filters: Mapping[int, Filter], paths: Paths
 ) -> list[OpenRow]:
     try:
@@ -150,7 +150,7 @@ def _rows(
     return open_rows(policy, fold(paths), read_hosts(read_file(HOSTS)), counts, because)
 
 
-def _document(
+def _as_document(
     state: State, findings: list[Finding], rows: list[OpenRow], *, sound: bool
 ) -> dict[str, object]:
     return {
@@ -166,7 +166,7 @@ def _document(
     }
 
 
-def _text(state: State, findings: list[Finding], rows: list[OpenRow], *, sound: bool) -> str:
+def _as_text(state: State, findings: list[Finding], rows: list[OpenRow], *, sound: bool) -> str:
     since = f"since {moment(state.since)} ({duration(time.time() - state.since)})"
     head = "in force" if sound else "NOT IN FORCE, or not whole"
     width = max(len(finding.name) for finding in findings)

@@ -12,6 +12,7 @@ from mcpconf.firewall.probes import (
     DISCARD,
     DOCUMENTED,
     LATE,
+    METADATA_PROBED,
     NO_ROUTE,
     NOBODY,
     OPEN,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 OK, HOLE, SHUT, NOT_APPLICABLE = "ok", "HOLE", "SHUT", "--"
-_METADATA = "169.254.169.254"
 _NO_ROUTE_NAMES = frozenset({"EADDRNOTAVAIL", "ENETUNREACH", "EAFNOSUPPORT"})
 
 
@@ -139,20 +139,28 @@ def packets_tried(state: State, *, ipv6: bool) -> Iterator[Trial]:
                 partial(try_udp, address, DISCARD),
                 partial(_is_shut, text),
             )
-    sinks = (SINK4, SINK6) if ipv6 else (SINK4,)
-    for sink in sinks:
-        family = 6 if ":" in sink else 4
-        yield Trial(
-            f"name-tcp-ipv{family}",
-            partial(try_tcp, sink, 443),
-            partial(_is_shut, f"a name that is not listed ({sink}:443)"),
-        )
-    port = DISCARD if state.mode == "strict" else 80  # the gate takes 80; it is tried below
-    yield Trial(
-        "metadata",
-        partial(try_tcp, _METADATA, port),
-        partial(_is_shut, f"the metadata service ({_METADATA})"),
-    )
+    for family in (4, 6) if ipv6 else (4,):
+        judge = partial(_is_shut, "a name that is not listed (port 443)")
+        yield Trial(f"name-tcp-ipv{family}", partial(_tried_name, family), judge)
+    judge = partial(_is_shut, f"the metadata service ({METADATA_PROBED})")
+    yield Trial("metadata", partial(try_tcp, METADATA_PROBED, _metadata_port(state)), judge)
+
+
+def _metadata_port(state: State) -> int:
+    return DISCARD if state.mode == "strict" else 80  # the gate takes 80; it is tried apart
+
+
+def also_tried(state: State) -> list[tuple[str, int]]:
+    """The addresses and ports that are tried here and that others may try as well."""
+    docker = [(EMBEDDED, port) for port in _docker_ports()]
+    return [(METADATA_PROBED, _metadata_port(state)), *docker]
+
+
+def _tried_name(family: int) -> str:
+    """Ask for a name that is not listed, and connect to what it is said to be."""
+    record, sink = ("A", SINK4) if family == 4 else ("AAAA", SINK6)  # noqa: PLR2004
+    reply = ask(STUB, PROBE_NAME, record)
+    return try_tcp(reply.addresses[0] if reply and reply.addresses else sink, 443)
 
 
 def _is_shut(what: str, word: str) -> tuple[str, str]:

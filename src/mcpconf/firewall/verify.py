@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from functools import partial
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from mcpconf.firewall.engines import gate_pid
 from mcpconf.firewall.look import has_ipv6
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
-from mcpconf.firewall.probes import NO_ROUTE, OPEN, REFUSED, apart, say, try_tcp
+from mcpconf.firewall.probes import NO_ROUTE, OPEN, REFUSED, Tries, apart, say, try_tcp
 from mcpconf.firewall.run import complain
 from mcpconf.firewall.site import DNS_PORTS
 from mcpconf.firewall.state import State, load_state, policy_in_force, read_file
@@ -28,6 +29,7 @@ from mcpconf.firewall.trials import (
     SHUT,
     Trial,
     addresses_of,
+    also_tried,
     gate_tried,
     names_tried,
     packets_tried,
@@ -87,12 +89,14 @@ def proven(state: State, policy: Policy, paths: Paths) -> list[Proof]:
     """Try everything at once."""
     ipv6 = has_ipv6()
     tries = [*names_tried(), *resolvers_tried(ipv6=ipv6), *packets_tried(state, ipv6=ipv6)]
-    listed = [*_listed(policy, state)]
+    listed = [*_listed_tried(policy, state)]
     if state.mode == "strict":
         tries += gate_tried(policy)
     before = refused_packets(state)
     jobs = [*(one.job for one in tries), *(row.job for row in listed)]
-    said = apart(jobs, _uid(paths), _ALL)
+    began, uid = time.time(), _uid(paths)
+    said = apart(jobs, uid, _ALL)
+    Tries(paths.run).write(began, uid, also_tried(state))
     proofs = [Proof(t.name, *_judged(t, word)) for t, word in zip(tries, said)]  # noqa: B905
     proofs += _opened(listed, said[len(tries) :], ipv6=ipv6)
     refused = sum(1 for word in said[: len(tries)] if word == REFUSED)
@@ -125,7 +129,7 @@ class _Listed(NamedTuple):
     job: Callable[[], str]
 
 
-def _listed(policy: Policy, state: State) -> Iterator[_Listed]:
+def _listed_tried(policy: Policy, state: State) -> Iterator[_Listed]:
     """Some rows, those on usual ports first, spread over the list."""
     rows = [(row.domain.name, row.port) for row in policy.names if not row.domain.wild]
     rows.sort(key=lambda row: row[1] not in _GOOD_PORTS)
@@ -134,7 +138,7 @@ def _listed(policy: Policy, state: State) -> Iterator[_Listed]:
     for host, port in usual[::step][:_MOST_ROWS]:
         for family in (4, 6):
             yield _Listed(
-                host, port, family, partial(_open, host, port, family, state.mode == "strict")
+                host, port, family, partial(_does_open, host, port, family, state.mode == "strict")
             )
     if not rows:
         for row in policy.static[:_MOST_ROWS]:
@@ -145,7 +149,7 @@ def _listed(policy: Policy, state: State) -> Iterator[_Listed]:
                 )
 
 
-def _open(host: str, port: int, family: int, strict: bool) -> str:  # noqa: FBT001
+def _does_open(host: str, port: int, family: int, strict: bool) -> str:  # noqa: FBT001
     """Resolve and connect; in strict mode the far end has to speak: the gate takes everything."""
     addresses = addresses_of(host, "A" if family == 4 else "AAAA")  # noqa: PLR2004
     if not addresses:

@@ -34,6 +34,7 @@ REASONS = {
     "reserved": "nobody on the internet has this address",
     "sinkhole": "it went to the address of unlisted names, and no name was asked for",
     "elsewhere": "a listed name was asked for at an address that it does not have",
+    "cut": "it was open before, and what is listed now does not open it",
     "gate-name": "the name inside TLS or HTTP is not listed",
     "gate-none": "it says no name (SNI, Host), or several",
     "gate-form": "it is neither TLS on 443 nor a plain HTTP request on 80",
@@ -53,7 +54,7 @@ _HELPS = {
 }
 _NOW = "it is listed by now: try again"
 _NEAR = "make it a [[peer]] in mcpconf.toml on the host"
-_MACHINE = "what listens on that machine is reached through the gateway"
+_GATEWAYS = "what listens on that machine is reached through the gateway"
 _TOO_MANY = 3  # candidates; more are no help
 _QUIC = 443
 
@@ -109,7 +110,7 @@ def _way_to_near_name(name: str) -> WayOut:
     """A service beside the container; or the machine, or nothing at all."""
     why = NAMES.get(name, "")
     if why:
-        return WayOut(help="" if why == METADATA else _MACHINE)
+        return WayOut(help="" if why == METADATA else _GATEWAYS)
     try:
         return WayOut(help=_NEAR if isinstance(read_peer(name), Domain) else "")
     except Refusal:
@@ -130,7 +131,7 @@ def _way_to_peer(attempt: Attempt) -> WayOut:
     network = read_network(attempt.address)
     special = special_range(network) if network is not None else None
     if machine or special is None or special.because.startswith("a link-local"):
-        return WayOut(help=_MACHINE if machine else "")
+        return WayOut(help=_GATEWAYS if machine else "")
     return WayOut(help=_NEAR if attempt.protocol == "tcp" else "only TCP can be opened")
 
 
