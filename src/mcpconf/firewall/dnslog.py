@@ -51,8 +51,8 @@ class DnsEvent(NamedTuple):
 
     ``kind``: ANSWER (``what`` is an address that the name has), SUNK (the name is not listed and
     got the sinkhole), DENIED (refused outright), REBIND (a private address was kept back); for
-    SUNK and DENIED ``what`` is the type of the question.  ``time`` is Unix seconds, rounded down, or
-    0 where the log's clock is not known.  ``name`` is in lower case and may be any text.
+    SUNK and DENIED ``what`` is the type of the question.  ``time`` is Unix seconds, rounded down,
+    or 0 where the log's clock is not known.  ``name`` is in lower case and may be any text.
     """
 
     kind: str

@@ -120,8 +120,3 @@ def _missing_sets(found: Filter, policy: Policy, family: int) -> Iterator[str]:
     for name in wanted:
         if not any(f"--match-set {name} dst" in text for text in texts):
             yield f"no rule speaks of the set {name}"
-
-
-def refusals(found: Filter) -> int:
-    """How many packets have been refused."""
-    return sum(rule.packets for rule in found.of("MCP-NO") if "-j REJECT" in rule.text)

@@ -1,13 +1,14 @@
-"""What is open: the rows of the policy with their addresses and what went through.  Pure."""
+"""What is open: the rows of the policy, their addresses, what went through.  Pure."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from mcpconf.firewall.attempts import names_above
-from mcpconf.firewall.inspection import Filter, Member
 from mcpconf.firewall.policy import NameRow, NearRow, Policy, StaticRow
 from mcpconf.firewall.sets import FAMILIES, name_set, near_set
+from mcpconf.firewall.tables import Tables
 from mcpconf.firewall.tokens import Domain, Network, read_network
 
 TYPE_CHECKING = False
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
+# A rule for one address, as iptables and as nft print it.
+_PLACE = re.compile(
+    r"(?:-d|ip6? daddr) (\S+) (?:-p tcp .*--dport|tcp dport) (\d+) .*(?:-j MCP-OK|goto mcp-ok)"
+)
+
+
 class OpenRow(NamedTuple):
     """A row in force.  Packets and bytes are those sent to its addresses since they came.
 
-    Several names may share an address; each then has all of its packets.
+    Several names may share an address; each then has all of its packets.  -1: nobody counts.
     """
 
     host: str
@@ -34,17 +41,15 @@ class OpenRow(NamedTuple):
 class Counts:
     """Looks up what went to an address: by the sets that names fill, by the rules of the others."""
 
-    def __init__(self, members: Iterable[Member], filters: Mapping[int, Filter]) -> None:
-        self._members = {(one.set, one.address): one for one in members}
+    def __init__(self, tables: Tables) -> None:
+        self._members = {(one.set, one.address): one for one in tables.members}
         self._rules: dict[tuple[Network, int], tuple[int, int]] = {}
-        for found in filters.values():
-            for rule in found.of("MCP-OUT"):
-                words = rule.text.split()
-                if words[-2:] == ["-j", "MCP-OK"] and "-d" in words and "--dport" in words:
-                    network = read_network(words[words.index("-d") + 1])
-                    port = words[words.index("--dport") + 1]
-                    if network is not None and port.isdigit():
-                        self._rules[network, int(port)] = (rule.packets, rule.bytes)
+        for _, found in tables.filters:
+            for rule in found.rules:
+                place = _PLACE.match(rule.text) if rule.chain == "MCP-OUT" else None
+                network = read_network(place[1]) if place else None
+                if place and network is not None:
+                    self._rules[network, int(place[2])] = (rule.packets, rule.bytes)
 
     def member(self, sets: Sequence[str], address: str) -> tuple[int, int] | None:
         """Packets and bytes to a member of one of these sets; None where it is in none."""
@@ -123,11 +128,16 @@ def _open_row(
         row.port,
         _form(row),
         tuple(counted),
-        sum(packets for packets, _ in counted.values()),
-        sum(size for _, size in counted.values()),
+        _sum(packets for packets, _ in counted.values()),
+        _sum(size for _, size in counted.values()),
         row.servers,
         because.get((host, row.port), ""),
     )
+
+
+def _sum(counts: Iterable[int]) -> int:
+    found = list(counts)
+    return sum(found) if min(found, default=0) >= 0 else -1
 
 
 def _form(row: NameRow | StaticRow | NearRow) -> str:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from mcpconf.firewall.dns import resolver_pid
 from mcpconf.firewall.engines import gate_pid, recorder_pid
-from mcpconf.firewall.inspection import Filter
 from mcpconf.firewall.keeper import keeper_pid
 from mcpconf.firewall.learned import fold
 from mcpconf.firewall.look import HOSTS, RESOLV, has_ipv6
@@ -22,7 +21,7 @@ from mcpconf.firewall.rows import Counts, OpenRow, open_rows, reasons_of
 from mcpconf.firewall.run import complain
 from mcpconf.firewall.site import SINK4, STUB, read_hosts
 from mcpconf.firewall.state import State, load_state, policy_in_force, read_file
-from mcpconf.firewall.tables import faults_now, filters_now, members_now
+from mcpconf.firewall.tables import Tables, tables_now
 from mcpconf.firewall.words import (
     UsageError,
     duration,
@@ -37,7 +36,7 @@ from mcpconf.firewall.words import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 STATUS_USAGE = "usage: mcpconf-fw status [--format text|json]\n"
 
@@ -73,10 +72,10 @@ def status_command(words: Sequence[str], paths: Paths) -> int:
             put_json({"version": 1, "in_force": False, "findings": [], "rows": [], "notices": []})
         complain("the firewall is not in force", "put it into force: mcpconf-fw apply")
         return 1
-    filters = filters_now(state)
-    findings = list(_findings(state, policy, filters, paths))
+    tables = tables_now(state)
+    findings = list(_findings(state, policy, tables, paths))
     sound = all(finding.result != "fault" for finding in findings)
-    rows = _open_rows(state, policy, filters, paths)
+    rows = _open_rows(policy, tables, paths)
     if asked.json:
         put_json(_as_document(state, findings, rows, sound=sound))
     else:
@@ -84,11 +83,9 @@ def status_command(words: Sequence[str], paths: Paths) -> int:
     return 0 if sound else 1
 
 
-def _findings(
-    state: State, policy: Policy, filters: Mapping[int, Filter], paths: Paths
-) -> Iterator[Finding]:
+def _findings(state: State, policy: Policy, tables: Tables, paths: Paths) -> Iterator[Finding]:
     for family in (4, 6) if has_ipv6() else (4,):
-        faults = faults_now(state, filters, policy, family)
+        faults = tables.faults(policy, family)
         yield _either(f"IPv{family}", not faults, "closed but for the rows", "; ".join(faults))
     pid = resolver_pid(paths, state.dns_port)
     yield _either("resolver", _does_answer(state, pid), "it answers", "it does not answer")
@@ -139,15 +136,13 @@ def _is_due(state: State, paths: Paths) -> str:
     return "" if same else "a refresh is due: mcpconf-fw refresh"
 
 
-def _open_rows(
-    state: State, policy: Policy, filters: Mapping[int, Filter], paths: Paths
-) -> list[OpenRow]:
+def _open_rows(policy: Policy, tables: Tables, paths: Paths) -> list[OpenRow]:
     try:
         because = reasons_of(json.loads(read_file(paths.policy)))
     except (ValueError, RecursionError):
         because = {}
-    counts = Counts(members_now(state), filters)
-    return open_rows(policy, fold(paths), read_hosts(read_file(HOSTS)), counts, because)
+    hosts = read_hosts(read_file(HOSTS))
+    return open_rows(policy, fold(paths), hosts, Counts(tables), because)
 
 
 def _as_document(
@@ -161,9 +156,14 @@ def _as_document(
         "grace": state.grace,
         "since": state.since,
         "findings": [finding._asdict() for finding in findings],
-        "rows": [row._asdict() for row in rows],
+        "rows": [_row_as_json(row) for row in rows],
         "notices": [notice._asdict() for notice in state.notices],
     }
+
+
+def _row_as_json(row: OpenRow) -> dict[str, object]:
+    counted = {"packets": row.packets, "bytes": row.bytes}
+    return {**row._asdict(), **{k: v if v >= 0 else None for k, v in counted.items()}}
 
 
 def _as_text(state: State, findings: list[Finding], rows: list[OpenRow], *, sound: bool) -> str:
@@ -186,4 +186,5 @@ def _cells_of(row: OpenRow) -> tuple[str, ...]:
     why = plain(row.because, _LONGEST_WHY) if row.because else "-"
     host = row.host if row.form != "peer" else f"{row.host} (peer)"
     servers = ", ".join(row.servers) or "-"
-    return host, str(row.port), addresses or "-", str(row.packets), size(row.bytes), servers, why
+    counts = (str(row.packets), size(row.bytes)) if row.packets >= 0 else ("-", "-")
+    return host, str(row.port), addresses or "-", *counts, servers, why

@@ -21,7 +21,7 @@ from mcpconf.firewall.probes import NO_ROUTE, OPEN, REFUSED, Tries, apart, say, 
 from mcpconf.firewall.run import complain
 from mcpconf.firewall.site import DNS_PORTS
 from mcpconf.firewall.state import State, load_state, policy_in_force, read_file
-from mcpconf.firewall.tables import refused_packets
+from mcpconf.firewall.tables import tables_now
 from mcpconf.firewall.trials import (
     HOLE,
     NOT_APPLICABLE,
@@ -92,7 +92,7 @@ def proven(state: State, policy: Policy, paths: Paths) -> list[Proof]:
     listed = [*_listed_tried(policy, state)]
     if state.mode == "strict":
         tries += gate_tried(policy)
-    before = refused_packets(state)
+    before = tables_now(state).refused
     jobs = [*(one.job for one in tries), *(row.job for row in listed)]
     began, uid = time.time(), _uid(paths)
     said = apart(jobs, uid, _ALL)
@@ -100,7 +100,7 @@ def proven(state: State, policy: Policy, paths: Paths) -> list[Proof]:
     proofs = [Proof(t.name, *_judged(t, word)) for t, word in zip(tries, said)]  # noqa: B905
     proofs += _opened(listed, said[len(tries) :], ipv6=ipv6)
     refused = sum(1 for word in said[: len(tries)] if word == REFUSED)
-    return [*proofs, _counted(refused_packets(state) - before, refused)]
+    return [*proofs, _counted(before, tables_now(state).refused, refused)]
 
 
 def _judged(one: Trial, word: str) -> tuple[str, str]:
@@ -179,11 +179,10 @@ def _opened(listed: list[_Listed], said: list[str], *, ipv6: bool) -> Iterator[P
             yield Proof(name, SHUT, f"none of these opens: {tried}")
 
 
-def _counted(more: int, refused: int) -> Proof:
-    if more >= refused:
-        return Proof("counters", OK, f"the rules counted {more} refused packets meanwhile")
-    return Proof(
-        "counters",
-        HOLE,
-        f"the rules counted {more} refused packets, and {refused} tries were refused: by whom?",
-    )
+def _counted(before: int, after: int, refused: int) -> Proof:
+    if before < 0:
+        return Proof("counters", NOT_APPLICABLE, "the rules do not count")
+    if after - before >= refused:
+        return Proof("counters", OK, f"the rules counted {after - before} refused packets")
+    text = f"the rules counted {after - before} refused packets, and {refused} tries were refused"
+    return Proof("counters", HOLE, text)
