@@ -269,3 +269,28 @@ def test_without_embedded_dns_and_with_a_dead_first_server() -> None:
         container.fw("apply")
         assert container.reaches("allowed.test")
         container.hands.close()
+
+
+def test_with_nftables_alone_streams_end_and_live_just_so() -> None:
+    with Lab(Kind(docker_backend="native")) as lab:
+        lab.force("rm -f /usr/sbin/ip*tables* /usr/sbin/ipset /sbin/ip*tables* /sbin/ipset")
+        container = Container(lab)
+        rows = [row("allowed.test", 80), row("allowed2.test", 80), row("allowed2.test", 8443)]
+        container.sync(document(*rows, grace=4))
+        container.fw("apply")
+        for name in ("allowed", "allowed2"):
+            assert container.hands.ask("hold", id=name, name=f"{name}.test", port=80)["ok"]
+        assert container.reaches("allowed2.test", 8443)
+        assert not container.reaches("allowed.test", 8443)
+        assert not container.reaches_address(EVIL4)
+        container.sync(document(row("allowed2.test", 80), grace=4))
+        comes(lambda: container.hands.ask("held", id="allowed")["age"] > 1.0, 5.0)
+        assert not container.reaches("allowed2.test", 8443)
+        assert not container.reaches("allowed.test", 80)
+        container.sync(document(row("allowed2.test", 80), grace=8, mode="strict"))
+        comes(lambda: bool(container.pids("haproxy")), 4.0)
+        assert container.reaches("allowed2.test", 80)
+        assert not container.reaches_address(EVIL4)
+        container.hands.close()
+        container.fw("stop", "--open")
+        assert "mcpconf" not in lab.force("nft list ruleset")

@@ -43,6 +43,7 @@ from mcpconf.firewall.filters import (
 from mcpconf.firewall.keeper import end_keeper, start_keeper
 from mcpconf.firewall.learned import fold
 from mcpconf.firewall.look import RESOLV, Tools, look_at_site
+from mcpconf.firewall.nft import nft_revoke_text, nft_text
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Notice, Policy
 from mcpconf.firewall.revoke import narrows, next_epoch, restore_text
@@ -80,6 +81,11 @@ class Job(NamedTuple):
         compiled = compile_firewall(self.policy, site, self.backend, self.hooks)
         return self._replace(site=site, compiled=compiled)
 
+    def with_new_sets(self) -> Job:
+        """The same, but the sets of nftables go with the rules: their time differs."""
+        text = nft_text(self.policy, self.site, fresh=True)
+        return self._replace(compiled=self.compiled._replace(nft=text))
+
 
 def planned(policy: Policy, tools: Tools, paths: Paths, old: State | None) -> Job:
     """Compile for this container as it is now."""
@@ -101,7 +107,7 @@ def change(job: Job, policy_file: str, seen: str) -> State:
     """Bring the engines from the old state to the new policy; ``seen`` as for the keeper."""
     write_file(job.paths.changing, "")  # who finds it does not know what had come into force
     if job.old is not None:
-        _prepare(job, job.old)
+        job = _prepare(job, job.old)
     else:
         make_sets(job.compiled)
     said = [set_rules(job.compiled, nft=job.nft)]
@@ -127,16 +133,22 @@ def change(job: Job, policy_file: str, seen: str) -> State:
     )
 
 
-def _prepare(job: Job, old: State) -> None:
+def _prepare(job: Job, old: State) -> Job:
     """Everything that comes before new rules."""
-    if not job.nft and old.grace != job.policy.grace:
-        exchange_sets(job.policy, saved_sets())
-    make_sets(job.compiled)
+    if job.nft and old.grace != job.policy.grace:
+        job = job.with_new_sets()
+    else:
+        if old.grace != job.policy.grace:
+            exchange_sets(job.policy, saved_sets(nft=False))
+        make_sets(job.compiled)
     write_list(job.paths, job.compiled)
     reload_resolvers(job.paths, job.compiled)
     _begin(job)
-    if job.narrower and not job.nft:
-        change_members(restore_text(saved_sets(), job.policy, fold(job.paths)))
+    if job.narrower:
+        text_of = nft_revoke_text if job.nft else restore_text
+        text = text_of(saved_sets(nft=job.nft), job.policy, fold(job.paths))
+        change_members(text, nft=job.nft)
+    return job
 
 
 def _begin(job: Job) -> None:
@@ -157,7 +169,7 @@ def _finish(job: Job, old: State) -> None:
     if old.dns_port != job.site.dns_port:
         write_file(job.paths.draining, f"{old.dns_port}\n")
     if not job.nft:
-        remove_old_sets(job.policy, saved_sets())
+        remove_old_sets(job.policy, saved_sets(nft=False))
 
 
 def _point() -> str:

@@ -6,6 +6,7 @@ import re
 
 from mcpconf.firewall.compile import Compiled
 from mcpconf.firewall.look import RefusedError, has_ipv6
+from mcpconf.firewall.nft import NFT_TABLE
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.revoke import old_sets
 from mcpconf.firewall.rules import CHAINS, Hooks
@@ -16,6 +17,7 @@ RESTORE = {4: "iptables-restore", 6: "ip6tables-restore"}
 SAVE = {4: "iptables-save", 6: "ip6tables-save"}
 _JUMPS = (("OUTPUT", "MCP-OUT"), ("INPUT", "MCP-IN"), ("FORWARD", "MCP-FWD"), ("OUTPUT", "MCP-DNS"))
 _NO_IPV6 = ("all", "default")
+_NFT_SETS = ("add table ", "add set ")
 
 
 def hooks_now() -> tuple[Hooks, Hooks]:
@@ -73,32 +75,33 @@ def make_sets(compiled: Compiled) -> None:
     if compiled.sets:
         done = run(["ipset", "restore", "-exist"], compiled.sets)
         _or_refused(done, "ipset cannot make the sets")
+    if compiled.nft:
+        made = [line for line in compiled.nft.splitlines() if line.startswith(_NFT_SETS)]
+        _or_refused(run(["nft", "-f", "-"], "\n".join(made)), "nft cannot make the sets")
 
 
-def saved_sets() -> str:
-    """What ``ipset save`` prints."""
-    return run(["ipset", "save"]).out
+def saved_sets(*, nft: bool) -> str:
+    """What ``ipset save`` or ``nft list table`` prints."""
+    return run(["nft", "list", "table", *NFT_TABLE.split()] if nft else ["ipset", "save"]).out
 
 
 def exchange_sets(policy: Policy, saved: str) -> None:
-    """Make every set anew that exists with another time; members leave.  Raises RefusedError."""
+    """Make every ipset anew that exists; members leave.  Raises RefusedError."""
     lines = []
     for spec in wanted_sets(policy):
-        if re.search(rf"^create {re.escape(spec.name)} .*", saved, re.MULTILINE):
-            lines += [
-                create_line(spec, "mcp-new"),
-                f"swap mcp-new {spec.name}\n",
-                "destroy mcp-new\n",
-            ]
+        if f"\ncreate {spec.name} " in f"\n{saved}":
+            made = create_line(spec, "mcp-new")
+            lines += [made, f"swap mcp-new {spec.name}\n", "destroy mcp-new\n"]
     if lines:
         done = run(["ipset", "restore", "-exist"], "".join(lines))
         _or_refused(done, "ipset cannot exchange the sets")
 
 
-def change_members(text: str) -> None:
+def change_members(text: str, *, nft: bool) -> None:
     """Take members out and put others in.  Raises RefusedError."""
     if text:
-        _or_refused(run(["ipset", "restore", "-exist"], text), "ipset cannot change the sets")
+        words = ["nft", "-f", "-"] if nft else ["ipset", "restore", "-exist"]
+        _or_refused(run(words, text), f"{words[0]} cannot change the sets")
 
 
 def remove_old_sets(policy: Policy, saved: str) -> None:
@@ -116,10 +119,9 @@ def open_again() -> None:
             hooks = _hooks(run([SAVE[family]]).out)
             run([RESTORE[family], "-w", "5", "--noflush"], _removal(hooks))
     if find("nft"):
-        run(["nft", "delete", "table", "inet", "mcpconf"])
+        run(["nft", "delete", "table", *NFT_TABLE.split()])
     if find("ipset"):
-        remove_old_sets(Policy(), saved_sets())
-        names = re.findall(r"^create (mcp[46]-\S+) ", saved_sets(), re.MULTILINE)
+        names = re.findall(r"^create (mcp[46]-\S+) ", saved_sets(nft=False), re.MULTILINE)
         run(["ipset", "restore", "-exist"], "".join(f"destroy {name}\n" for name in names))
 
 
