@@ -30,6 +30,7 @@ from mcpconf.firewall.words import (
     put,
     put_json,
     read_words,
+    readable,
     size,
     table,
 )
@@ -173,8 +174,8 @@ def _as_text(state: State, findings: list[Finding], rows: list[OpenRow], *, soun
     lines = [f"{head}: {state.mode} mode, {state.backend}, {since}"]
     lines += [f"  {f.result:5}  {f.name:{width}}  {f.text}" for f in findings]
     for notice in state.notices:
-        lines.append(f"  note   {plain(notice.place)}: {plain(notice.message, 400)}")
-        lines += [f"           help: {plain(notice.help, 400)}"] if notice.help else []
+        lines.append(f"  note   {readable(notice.place)}: {readable(notice.message, 400)}")
+        lines += [f"           help: {readable(notice.help, 400)}"] if notice.help else []
     heads = ("HOST", "PORT", "ADDRESSES", "PACKETS", "BYTES", "FOR", "WHY")
     body = table(heads, [_cells_of(row) for row in rows], frozenset({1, 3, 4})) if rows else ""
     return "\n".join(lines) + "\n\n" + (body or "nothing is open\n")
@@ -183,7 +184,7 @@ def _as_text(state: State, findings: list[Finding], rows: list[OpenRow], *, soun
 def _cells_of(row: OpenRow) -> tuple[str, ...]:
     more = len(row.addresses) - _MOST_SHOWN
     addresses = ", ".join(row.addresses[-_MOST_SHOWN:]) + (f" and {more} more" if more > 0 else "")
-    why = plain(row.because, _LONGEST_WHY) if row.because else "-"
+    why = readable(row.because, _LONGEST_WHY) if row.because else "-"
     host = row.host if row.form != "peer" else f"{row.host} (peer)"
     servers = ", ".join(row.servers) or "-"
     counts = (str(row.packets), size(row.bytes)) if row.packets >= 0 else ("-", "-")

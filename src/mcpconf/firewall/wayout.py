@@ -1,7 +1,7 @@
 """Why an attempt was refused, in words, and what opens it, if anything may.
 
 What is to be typed is typed on the host, outside of the container; it is offered only for what
-``mcpconf allow`` there takes: names and addresses of the outside world, TCP.
+``mcpconf allow`` there takes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mcpconf.firewall.attempts import Attempt, Listed
 from mcpconf.firewall.tokens import (
     Domain,
+    Entry,
     Refusal,
     fault_of_network,
     read_entry,
@@ -47,13 +48,14 @@ _HELPS = {
     "protocol": "HTTP/3 clients go on over TCP by themselves",
     "resolver": "use the resolver of /etc/resolv.conf",
     "expired": "ask for the name again; `grace` in mcpconf.toml says how long addresses stay open",
-    "rebind": "if it is a host beside the container: a [[peer]] in mcpconf.toml on the host",
+    "rebind": "a host beside the container is a peer: mcpconf allow --peer NAME --port PORT",
     "gate-none": "strict mode opens only what names its host",
     "gate-form": "strict mode opens only TLS on 443 and HTTP on 80",
     "gate-lost": "ask the resolver: getent ahosts NAME",
 }
 _NOW = "it is listed by now: try again"
-_NEAR = "make it a [[peer]] in mcpconf.toml on the host"
+_ONLY_TCP = "only TCP can be opened"
+_PEERS = ("a private address", "a shared address")
 _GATEWAYS = "what listens on that machine is reached through the gateway"
 _TOO_MANY = 3  # candidates; more are no help
 _QUIC = 443
@@ -77,8 +79,9 @@ def way_out(attempt: Attempt, listed: Listed) -> WayOut:
     if attempt.names and all(_is_open(name, attempt, listed) for name in attempt.names):
         return WayOut(help=_NOW)
     if not _is_tcp(attempt):
-        return WayOut(help="only TCP can be opened")
-    ways = [_way_to_name(name, attempt.port) for name in attempt.names]
+        return WayOut(help=_ONLY_TCP)
+    tcp = attempt.protocol != "udp"
+    ways = [_way_to_name(name, attempt.port, tcp=tcp) for name in attempt.names]
     commands = tuple(command for way in ways for command in way.commands)
     return WayOut(commands, "" if commands else next((way.help for way in ways if way.help), ""))
 
@@ -94,27 +97,35 @@ def _is_open(name: str, attempt: Attempt, listed: Listed) -> bool:
     return attempt.port in ports if attempt.port else bool(ports)
 
 
-def _way_to_name(name: str, port: int) -> WayOut:
-    try:
-        domain = read_entry(name).what
-    except Refusal:
-        return _way_to_near_name(name)
-    if not isinstance(domain, Domain) or reserved_reason(name):
-        return WayOut()
-    if local_reason(name):
-        return _way_to_near_name(name)
-    return WayOut((_allow(name, port),))
+def _way_to_name(name: str, port: int, *, tcp: bool = True) -> WayOut:
+    """A name out in the world; else a service beside the container.
+
+    The name was chosen by whoever is shut in, and the command is for a shell: what is not spelled
+    as a name is in none.
+    """
+    if not local_reason(name):
+        try:
+            entry = read_entry(name)
+        except Refusal:
+            return WayOut()
+        if entry != Entry(Domain(name)) or reserved_reason(name):
+            return WayOut()
+        return WayOut((_allow(name, port),))
+    return _way_to_near_name(name, port) if tcp else WayOut(help=_ONLY_TCP)
 
 
-def _way_to_near_name(name: str) -> WayOut:
+def _way_to_near_name(name: str, port: int) -> WayOut:
     """A service beside the container; or the machine, or nothing at all."""
-    why = NAMES.get(name, "")
+    labels = name.split(".")
+    above = [".".join(labels[index:]) for index in range(len(labels))]
+    why = next((NAMES[one] for one in above if one in NAMES), "")
     if why:
         return WayOut(help="" if why == METADATA else _GATEWAYS)
     try:
-        return WayOut(help=_NEAR if isinstance(read_peer(name), Domain) else "")
+        named = read_peer(name) == Domain(name) and "localhost" not in above
     except Refusal:
         return WayOut()
+    return _peer(name, port) if named else WayOut()
 
 
 def _way_to_address(attempt: Attempt) -> WayOut:
@@ -122,17 +133,27 @@ def _way_to_address(attempt: Attempt) -> WayOut:
     if network is None or fault_of_network(network):
         return WayOut()
     if not attempt.port or not _is_tcp(attempt):
-        return WayOut(help="only TCP can be opened")
-    return WayOut((_allow(attempt.address, attempt.port),), "better allow its name, if it has one")
+        return WayOut(help=_ONLY_TCP)
+    return WayOut((_allow(attempt.address, attempt.port),))
 
 
 def _way_to_peer(attempt: Attempt) -> WayOut:
-    machine = next((NAMES[name] for name in attempt.names if name in NAMES), "")
+    if any(name in NAMES for name in attempt.names):
+        return WayOut(help=_GATEWAYS)
     network = read_network(attempt.address)
     special = special_range(network) if network is not None else None
-    if machine or special is None or special.because.startswith("a link-local"):
-        return WayOut(help=_GATEWAYS if machine else "")
-    return WayOut(help=_NEAR if attempt.protocol == "tcp" else "only TCP can be opened")
+    if special is None or not special.because.startswith(_PEERS):
+        return WayOut()
+    if attempt.protocol != "tcp":
+        return WayOut(help=_ONLY_TCP)
+    name = attempt.names[-1] if attempt.names else ""
+    return _way_to_near_name(name, attempt.port) if name else _peer(attempt.address, attempt.port)
+
+
+def _peer(host: str, port: int) -> WayOut:
+    if not port:
+        return WayOut(help=f"mcpconf allow --peer {host} --port PORT")
+    return WayOut((f"mcpconf allow --peer {host} --port {port}",))
 
 
 def _allow(host: str, port: int) -> str:

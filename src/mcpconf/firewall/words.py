@@ -27,6 +27,12 @@ def plain(text: object, most: int = _LONGEST_WORD) -> str:
     return escaped if len(escaped) <= most else escaped[: most - 3] + "..."
 
 
+def readable(text: str, most: int = _LONGEST_WORD) -> str:
+    """A text of the user's own on one line: what cannot be printed is a question mark."""
+    kept = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return kept if len(kept) <= most else kept[: most - 3] + "..."
+
+
 def clock(seconds: float) -> str:
     """A Unix time as the local time of the day."""
     return time.strftime("%H:%M:%S", time.localtime(seconds))
@@ -75,7 +81,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozense
 
 def put(text: str) -> None:
     """Print, now.  Raises BrokenPipeError where nobody reads any more."""
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 
