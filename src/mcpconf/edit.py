@@ -73,7 +73,12 @@ def allow_all(path: Path, wishes: Sequence[Wish], *, why: str, project: str | No
 
 
 def _checked(wish: Wish) -> Wish:
-    name = _or_usage(_kind(wish).parse(wish.host)).host
+    found = _kind(wish).parse(wish.host)
+    near = parse_peer(wish.host)
+    if isinstance(found, Problem) and not isinstance(near, Problem):
+        help_ = f"is it a host beside the container? mcpconf allow --peer {near.host} --port N"
+        raise Usage(found.message, help=help_)
+    name = _or_usage(found).host
     return Wish(name, _or_usage(parse_ports(list(wish.ports))), wish.peer)
 
 
