@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, Union
 
 from mcpconf.firewall.tokens import (
     Domain,
-    Entry,
     Network,
     Refusal,
+    is_plain,
     is_port,
     read_entry,
     read_peer,
@@ -25,8 +26,11 @@ GRACE = 300  # seconds
 GRACES = range(1, 86_401)
 MODES = ("default", "strict")
 
+Ids = tuple[str, ...]
+Wanters = Union[Ids, set[str]]  # noqa: UP007  Python 3.9
+
 _SERVER = re.compile(r"[a-z0-9-]{1,40}")
-_FORMS = ("name", "wildcard", "address", "network")
+_FORMS = ("name", "wildcard", "address", "network", "peer")
 
 
 class Notice(NamedTuple):
@@ -89,25 +93,26 @@ def read_policy_text(text: str) -> Policy:
     """
     document = _document(text)
     notices: list[Notice] = []
-    names: dict[tuple[Domain, int], set[str]] = {}
-    static: dict[tuple[Network, int], set[str]] = {}
-    near: dict[tuple[Domain | Network, int], set[str]] = {}
-    _gateway(document.get("gateway"), near, notices)
+    tables = _Tables({}, {}, {})
+    _gateway(document.get("gateway"), tables.near, notices)
     for index, row in enumerate(_rows(document, notices)):
-        place = f"rows[{index}]"
         try:
-            host, port, servers = _row(row)
-            if row.get("form") == "peer":
-                near.setdefault((read_peer(host), port), set()).update(servers)
-                continue
-            entry = read_entry(host)
-            table = names if isinstance(entry.what, Domain) else static
-            real = entry.port or port
-            table.setdefault((entry.what, real), set()).update(servers)  # type: ignore[index]
-            _said(place, host, entry, real, notices)
+            odd = _take(row, tables)
         except Refusal as refusal:
-            notices.append(Notice(place, f"{shown(row.get('host'))} {refusal}", _STAYS))
-    return _bounded(_settings(document, notices), names, static, near, notices)
+            host = row.get("host") if isinstance(row, dict) else row
+            notices.append(Notice(f"rows[{index}]", f"{shown(host)} {refusal}", _STAYS))
+        else:
+            if odd:
+                notices.append(Notice(f"rows[{index}]", f"{shown(row['host'])} {odd}"))
+    return _bounded(_settings(document, notices), tables, notices)
+
+
+class _Tables(NamedTuple):
+    """The rows of each kind, and the servers that want them."""
+
+    names: dict[tuple[Domain, int], Wanters]
+    static: dict[tuple[Network, int], Wanters]
+    near: dict[tuple[Domain | Network, int], Wanters]
 
 
 _STAYS = "it stays closed; correct the row, the others hold"
@@ -148,32 +153,69 @@ def _rows(document: dict[str, Any], notices: list[Notice]) -> list[Any]:
     return rows[:MOST_ROWS]
 
 
-def _row(row: object) -> tuple[str, int, tuple[str, ...]]:
-    """Host, port and servers of a row, each of its kind.  Raises Refusal."""
+def _take(row: Any, tables: _Tables) -> str:  # noqa: ANN401
+    """Put a row into its table; returns what it was taken for, "" if it says so itself.
+
+    Raises Refusal.
+    """
     if not isinstance(row, dict):
         raise Refusal("is no row")
-    host, port = row.get("host"), row.get("port")
+    host, port, form = row.get("host"), row.get("port"), row.get("form")
     if not isinstance(host, str):
         raise Refusal("is no text")
     if not is_port(port):
         raise Refusal("has no port from 1 to 65535")
-    if row.get("form") not in (*_FORMS, "peer"):
+    if form not in _FORMS:
         raise Refusal("has no `form` that is known")
-    servers = row.get("servers")
-    listed = servers if isinstance(servers, list) else []
-    ids = tuple(s for s in listed if isinstance(s, str) and _SERVER.fullmatch(s))
-    return host, int(port), ids  # type: ignore[arg-type]
+    ids = _ids(row.get("servers"))
+    if form == "peer":
+        _add(tables.near, (read_peer(host), port), ids)
+        return ""
+    if is_plain(host):
+        _add(tables.names, (Domain(host), port), ids)
+        return ""
+    what, own_port, odd = read_entry(host)
+    port = own_port or port
+    if isinstance(what, Domain):
+        _add(tables.names, (what, port), ids)
+    else:
+        _add(tables.static, (what, port), ids)
+    return f"{odd}; it is taken for {what} on port {port}" if odd else ""
 
 
-def _said(place: str, host: str, entry: Entry, port: int, notices: list[Notice]) -> None:
-    """Say that a row was taken for something else than what stands there."""
-    if entry.odd:
-        text = f"{shown(host)} {entry.odd}; it is taken for {entry.what} on port {port}"
-        notices.append(Notice(place, text))
+def _ids(found: object) -> Ids:
+    if not isinstance(found, list):
+        return ()
+    return tuple([one for one in found if isinstance(one, str) and _is_server(one)])
+
+
+@lru_cache(maxsize=1024)
+def _is_server(text: str) -> bool:
+    return _SERVER.fullmatch(text) is not None
+
+
+def _add(table: dict[Any, Wanters], key: tuple[Domain | Network, int], ids: Ids) -> None:
+    known = table.get(key)
+    if known is None:
+        table[key] = ids
+    elif isinstance(known, set):
+        known.update(ids)
+    else:
+        table[key] = {*known, *ids}
+
+
+def _in_order(ids: Wanters) -> Ids:
+    """Each once, in order."""
+    return _sorted(ids) if isinstance(ids, tuple) else tuple(sorted(ids))
+
+
+@lru_cache(maxsize=1024)
+def _sorted(ids: Ids) -> Ids:
+    return tuple(sorted({*ids}))
 
 
 def _gateway(
-    found: object, near: dict[tuple[Domain | Network, int], set[str]], notices: list[Notice]
+    found: object, near: dict[tuple[Domain | Network, int], Wanters], notices: list[Notice]
 ) -> None:
     if found is None:
         return
@@ -183,20 +225,15 @@ def _gateway(
         notices.append(Notice("gateway", "it has no host and port", "the gateway stays closed"))
         return
     try:
-        near.setdefault((read_peer(host.strip("[]")), int(port)), set())  # type: ignore[call-overload]
+        _add(near, (read_peer(host.strip("[]")), port), ())
     except Refusal as refusal:
         help_ = "the gateway stays closed"
         notices.append(Notice("gateway", f"{shown(host)} {refusal}", help_))
 
 
-def _bounded(
-    policy: Policy,
-    names: dict[tuple[Domain, int], set[str]],
-    static: dict[tuple[Network, int], set[str]],
-    near: dict[tuple[Domain | Network, int], set[str]],
-    notices: list[Notice],
-) -> Policy:
+def _bounded(policy: Policy, tables: _Tables, notices: list[Notice]) -> Policy:
     """The rows in order, no more of them than the rules can hold."""
+    names, static, near = tables
     ports = sorted({port for _, port in names}, key=lambda p: (p not in (443, 80), p))
     kept = {*ports[:MOST_PORTS]}
     if len(ports) > MOST_PORTS:
@@ -205,16 +242,14 @@ def _bounded(
     if len(static) + len(near) > MOST_STATIC:
         text = f"there are more than {MOST_STATIC:,} addresses and peers"
         notices.append(Notice("rows", text, "the ones behind that stay closed"))
-    near_rows = sorted(((h, p) for h, p in near), key=_order)[:MOST_STATIC]
-    static_rows = sorted(((n, p) for n, p in static), key=_order)[: MOST_STATIC - len(near_rows)]
+    near_keys = sorted(near, key=_order)[:MOST_STATIC]
+    static_keys = sorted(static, key=_order)[: MOST_STATIC - len(near_keys)]
     return policy._replace(
         names=tuple(
-            NameRow(domain, port, tuple(sorted(names[domain, port])))
-            for domain, port in sorted(names)
-            if port in kept
+            NameRow(*key, _in_order(names[key])) for key in sorted(names) if key[1] in kept
         ),
-        static=tuple(StaticRow(n, p, tuple(sorted(static[n, p]))) for n, p in static_rows),
-        near=tuple(NearRow(h, p, tuple(sorted(near[h, p]))) for h, p in near_rows),
+        static=tuple(StaticRow(*key, _in_order(static[key])) for key in static_keys),
+        near=tuple(NearRow(*key, _in_order(near[key])) for key in near_keys),
         notices=tuple(notices),
     )
 

@@ -13,6 +13,10 @@ from typing import NamedTuple, Union
 
 from mcpconf.locality import METADATA, NEAR, RESERVED, special_range
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
 Network = Union[IPv4Network, IPv6Network]  # noqa: UP007  Python 3.9
 
 LONGEST_DOMAIN = 253
@@ -21,9 +25,10 @@ WIDEST_NETWORK = {4: 16, 6: 32}  # what one owner publishes for one service (mcp
 SHOWN = 80  # characters of foreign text in a message
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_PLAIN = re.compile(r"(?:(?!-)[a-z0-9_-]{1,63}(?<!-)\.)+(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_PLAIN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{0,62}[a-z]")
 _SCHEME = re.compile(r"(?:https?|wss?)://", re.IGNORECASE)
-_LOCAL = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
+_LOCAL = ("localhost", "ip6-localhost", "ip6-loopback")
+_BELOW_LOCAL = tuple(f".{name}" for name in _LOCAL)
 
 
 class Domain(NamedTuple):
@@ -58,9 +63,21 @@ def shown(text: object) -> str:
     return f"`{plain[:SHOWN]}…`" if len(plain) > SHOWN else f"`{plain}`"
 
 
-def is_port(value: object) -> bool:
+def is_port(value: object) -> TypeGuard[int]:
     """Tell whether a value is a port number."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 0xFFFF  # noqa: PLR2004
+    return type(value) is int and 0 < value <= 0xFFFF  # noqa: PLR2004
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text is a name as it should be, which most are."""
+    return (
+        _PLAIN.fullmatch(text) is not None
+        and len(text) <= LONGEST_DOMAIN
+        and "-." not in text
+        and ".-" not in text
+        and text[0] != "-"
+        and not text.endswith(_BELOW_LOCAL)
+    )
 
 
 def read_entry(text: str) -> Entry:
@@ -68,7 +85,7 @@ def read_entry(text: str) -> Entry:
 
     Raises Refusal, which says why it stays closed.
     """
-    if _PLAIN.fullmatch(text) and len(text) <= LONGEST_DOMAIN and not text[-1].isdigit():
+    if is_plain(text):
         return Entry(Domain(text))
     if len(text) > LONGEST_ENTRY:
         raise Refusal(f"has {len(text)} characters, more than any host")
