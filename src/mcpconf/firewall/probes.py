@@ -34,9 +34,11 @@ DOCUMENTED = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 DISCARD = 9  # a port that nobody opens
 
 REFUSED, OPEN, SILENT, LATE, NO_ROUTE = "refused", "open", "silent", "late", "no-route"
-_PROMPT = 0.2  # seconds; a refusal that takes longer came from somewhere else
-_REFUSING = {errno.ECONNREFUSED, errno.EPERM, errno.EACCES, errno.EHOSTUNREACH}
-_NO_ROUTES = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_PROMPT = 0.05  # seconds; a refusal that takes longer came from somewhere else
+_REFUSING = frozenset({errno.ECONNREFUSED, errno.EPERM, errno.EACCES})
+_NO_ROUTES = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+)
 _HTTPS = 443
 _LATE_BY = 0.5  # seconds until a refused packet is written down
 _MOST_ANSWER = 4096  # bytes
@@ -134,35 +136,44 @@ def _word(pipe: int, seconds: float) -> str:
 def try_tcp(address: str, port: int, seconds: float = 1.0) -> str:
     """Connect."""
     with _socket(address, socket.SOCK_STREAM) as sock:
-        began = time.monotonic()
-        sock.settimeout(seconds)
-        try:
-            sock.connect((address, port))
-        except OSError as error:
-            return _outcome(error, began)
-        return OPEN
+        return _connected(sock, address, port, seconds)
+
+
+def _connected(sock: socket.socket, address: str, port: int, seconds: float) -> str:
+    """Connect a socket.  A reset of our own packet filter is there when the kernel comes back."""
+    sock.setblocking(False)  # noqa: FBT003
+    code = sock.connect_ex((address, port))
+    if code in _NO_ROUTES:
+        return NO_ROUTE
+    if code not in {0, errno.EINPROGRESS}:
+        return REFUSED if code in _REFUSING else LATE
+    waiting = select.poll()
+    waiting.register(sock, select.POLLOUT)
+    for span, word in ((_PROMPT, REFUSED), (seconds, LATE)):
+        if waiting.poll(span * 1000):
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            sock.settimeout(seconds)
+            refused = word if code in _REFUSING else LATE
+            return refused if code else OPEN
+    return SILENT
 
 
 def try_udp(address: str, port: int, seconds: float = 0.5) -> str:
     """Send a datagram; what leaves and gets no answer is SILENT."""
     with _socket(address, socket.SOCK_DGRAM) as sock:
-        began = time.monotonic()
         sock.settimeout(seconds)
         try:
             sock.connect((address, port))
-            sock.send(b"\0" * 8)
-            sock.recv(_MOST_ANSWER)
+            sock.send(b"\0" * 8)  # here our own packet filter refuses; what comes later is remote
         except OSError as error:
-            return _outcome(error, began)
+            return NO_ROUTE if error.errno in _NO_ROUTES else REFUSED
+        try:
+            sock.recv(_MOST_ANSWER)
+        except socket.timeout:  # noqa: UP041  Python 3.9
+            return SILENT
+        except OSError:
+            return LATE
         return OPEN
-
-
-def _outcome(error: OSError, began: float) -> str:
-    if error.errno in _NO_ROUTES:
-        return NO_ROUTE
-    if error.errno in _REFUSING:
-        return REFUSED if time.monotonic() - began <= _PROMPT else LATE
-    return SILENT
 
 
 def _socket(address: str, kind: int) -> socket.socket:
@@ -187,7 +198,7 @@ def ask(
             sock.settimeout(left)
             try:
                 answer = sock.recv(_MOST_ANSWER)
-            except socket.timeout:  # noqa: UP041  Python 3.9
+            except OSError:
                 return None
             if answer[:2] == number:
                 return _reply(answer)
@@ -233,12 +244,9 @@ def say(address: str, port: int, name: str, seconds: float = 3.0) -> str:
     request = f"HEAD / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
     hello = tls_hello(name) if port == _HTTPS else request.encode("ascii")
     with _socket(address, socket.SOCK_STREAM) as sock:
-        began = time.monotonic()
-        sock.settimeout(seconds)
-        try:
-            sock.connect((address, port))
-        except OSError as error:
-            return _outcome(error, began)
+        word = _connected(sock, address, port, seconds)
+        if word != OPEN:
+            return word
         try:
             sock.sendall(hello)
             return "answer:" + sock.recv(64).decode("latin-1")
