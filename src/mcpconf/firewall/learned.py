@@ -92,7 +92,7 @@ def merged(names: Names, text: str) -> Names:
     """Add the answers of a piece of the log.  Pure."""
     seen = {name: dict.fromkeys(addresses) for name, addresses in names.items()}
     for event in DnsLog().read(text):
-        if event.kind == ANSWER and _is_name(event.name):
+        if event.kind == ANSWER and (event.name in seen or _is_name(event.name)):
             addresses = seen.pop(event.name, {})
             addresses.pop(event.what, None)
             addresses[event.what] = None

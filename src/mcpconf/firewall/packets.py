@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from mcpconf.firewall.tokens import is_port, read_network
+from mcpconf.firewall.dnslog import is_address
+from mcpconf.firewall.tokens import is_port
 
 PREFIX = "mcpconf"
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
@@ -38,18 +39,18 @@ def read_packet(line: str) -> Packet | None:
         if found["oob.prefix"] != PREFIX:
             return None
         seconds, fraction = found["oob.time.sec"], found.get("oob.time.usec", 0)
-        address = read_network(found["dest_ip"])
+        address = found["dest_ip"]
         protocol = int(found["ip.protocol"])
         begins = protocol != _TCP or (bool(found.get("tcp.syn", 1)) and not found.get("tcp.ack", 0))
         port, uid = found.get("dest_port", 0), found.get("oob.uid", -1)
         when = float(seconds) + float(fraction) / 1e6
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
-    if address is None or address.prefixlen != address.max_prefixlen:
+    if not isinstance(address, str) or not is_address(address):
         return None
     return Packet(
         when,
-        str(address.network_address),
+        address,
         port if is_port(port) else 0,
         _PROTOCOLS.get(protocol, f"protocol {protocol & 0xFF}"),
         uid if isinstance(uid, int) and 0 <= uid <= _MOST_UID else -1,
