@@ -26,6 +26,7 @@ SINK4, SINK6 = "198.18.0.1", "100::1"
 """What unlisted names resolve to (RFC 2544, RFC 6666): nothing is there, and the attempt itself
 meets the packet filter, which knows its port."""
 
+_HEAD = "# The container's firewall answers names: mcpconf-fw status"
 _KEPT = "#mcpconf# "
 _MOST_SERVERS = 3  # as the C library (MAXNS)
 
@@ -71,8 +72,15 @@ class Site(NamedTuple):
 
 def original_resolv(text: str) -> str:
     """A resolv.conf as it was before :func:`rewritten_resolv`."""
-    kept = [line[len(_KEPT) :] for line in text.splitlines() if line.startswith(_KEPT)]
-    return "\n".join(kept) + "\n" if kept else text
+    if not text.startswith(_HEAD):
+        return text
+    kept = [line[len(_KEPT) :] for line in _lines(text) if line.startswith(_KEPT)]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as the C library has them; Python knows nine more ends of lines."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def rewritten_resolv(text: str) -> str:
@@ -80,7 +88,7 @@ def rewritten_resolv(text: str) -> str:
 
     Search lists and ``ndots`` are left out: the sinkhole would answer under them.
     """
-    original = original_resolv(text).splitlines()
+    original = _lines(original_resolv(text))
     options = " ".join(
         word
         for line in original
@@ -88,7 +96,7 @@ def rewritten_resolv(text: str) -> str:
         for word in line.split()[1:]
         if not word.startswith("ndots:") and re.fullmatch(r"[a-z0-9-]+(?::[0-9]+)?", word)
     )
-    lines = ["# The container's firewall answers names: mcpconf-fw status", f"nameserver {STUB}"]
+    lines = [_HEAD, f"nameserver {STUB}"]
     lines += [f"options {options}"] if options else []
     return "\n".join([*lines, *(_KEPT + line for line in original)]) + "\n"
 
@@ -97,7 +105,7 @@ def read_resolv(text: str) -> tuple[tuple[Network, ...], tuple[Network, ...] | N
     """The nameservers of a resolv.conf, and Docker's forwarders (see :class:`Site`)."""
     servers: list[Network] = []
     forwarders: tuple[Network, ...] | None = None
-    for line in original_resolv(text).splitlines():
+    for line in _lines(original_resolv(text)):
         words = line.split()
         if words[:1] == ["nameserver"] and len(words) > 1:
             servers += _addresses(words[1:2])
@@ -117,7 +125,7 @@ def _addresses(words: object) -> list[Network]:
 def read_hosts(text: str) -> tuple[tuple[str, Network], ...]:
     """The names of a hosts file, in lower case, each with an address."""
     found: list[tuple[str, Network]] = []
-    for line in text.splitlines():
+    for line in _lines(text):
         words = line.partition("#")[0].split()
         address = read_network(words[0].partition("%")[0]) if words else None
         if address is not None and address.prefixlen == address.max_prefixlen:

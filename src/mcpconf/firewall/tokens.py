@@ -8,7 +8,7 @@ nothing is believed.  Odd spellings whose meaning is beyond doubt are taken, and
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import NamedTuple, Union
 
 from mcpconf.locality import METADATA, NEAR, RESERVED, special_range
@@ -95,10 +95,12 @@ def read_entry(text: str) -> Entry:
         fault = fault_of_network(network)
         if fault:
             raise Refusal(fault)
+        if "/" in core and str(network) != core:
+            odd = odd or "is written otherwise"
         return Entry(network, port, odd)
     domain = _domain(core)
-    if not odd and str(domain) != core:
-        odd = "is written otherwise"
+    if str(domain) != text:
+        odd = odd or "is written otherwise"
     return Entry(domain, port, odd)
 
 
@@ -149,6 +151,8 @@ def fault_of_near(network: Network) -> str:
         return f"is {METADATA}"
     if address.is_loopback or address.is_unspecified or address.is_multicast:
         return "is an address of no other host"
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return "is an IPv4 address in IPv6 clothes"
     if isinstance(address, IPv4Address) and int(address) == 0xFFFFFFFF:  # noqa: PLR2004
         return "is the broadcast address"
     return ""
