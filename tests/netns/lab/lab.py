@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -25,33 +22,14 @@ from typing import Any, NamedTuple, Self
 from tests.netns.lab.addresses import AGENT
 from tests.netns.lab.box import Box, resolv_conf
 from tests.netns.lab.certificates import write_certificates
+from tests.netns.lab.container import PYTHON, ROOT, Container, end, spawn
 from tests.netns.lab.docker_dns import Ports
 from tests.netns.lab.logs import Entry, entries
 from tests.netns.lab.network import Network
 from tests.netns.lab.servers import PORTS
 from tests.netns.lab.sniffer import WATCHED
 
-ROOT = Path(__file__).resolve().parents[3]
-PYTHON = [sys.executable, "-S"]
-DOCKER = """
-    chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot
-    mknod audit_write setfcap
-""".split()
-"""The capabilities that Docker gives a container."""
-FIREWALL = [*DOCKER, "net_admin"]
-"""The same with what a firewall needs."""
-_ENV = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
-    "USER": "root",
-    "LANG": "C.UTF-8",
-    "LC_ALL": "C.UTF-8",
-    "TERM": "dumb",
-    "PYTHONPATH": str(ROOT),
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
 _PATIENCE = 20
-_NAMESPACES = "-m -p -n -u -i -r -w --".split()
 _CLEAR = f"""
 kill -9 $(ps -eo pid=,uid= | awk '$1 > 1 && $1 != '$$' && $2 != {AGENT} {{ print $1 }}')
 nft flush ruleset
@@ -111,64 +89,25 @@ class Lab:
         """Take everything away; a second time is harmless."""
         self._ending.close()
 
-    # --- the container ---
-
-    def words(self, command: list[str] | str, capabilities: list[str] | None) -> list[str]:
-        """The words that run a command in the container; without capabilities named, with all."""
-        inside = ["nsenter", "-t", str(self._init), *_NAMESPACES]
-        if capabilities is not None:
-            bounding = ",".join(["-all", *(f"+{name}" for name in capabilities)])
-            inside += ["setpriv", f"--bounding-set={bounding}", "--inh-caps=-all"]
-        return [*inside, *(["bash", "-c", command] if isinstance(command, str) else command)]
-
-    def start(
-        self,
-        command: list[str] | str,
-        capabilities: list[str] | None = FIREWALL,
-        env: Mapping[str, str] | None = None,
-        **how: Any,
-    ) -> subprocess.Popen[Any]:
-        """Start a command in the container, as root, in a process group of its own."""
-        words = self.words(command, capabilities)
-        return subprocess.Popen(words, env={**_ENV, **(env or {})}, start_new_session=True, **how)
-
-    def run(
-        self,
-        command: list[str] | str,
-        capabilities: list[str] | None = FIREWALL,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the container, as root."""
-        return subprocess.run(
-            self.words(command, capabilities),
-            env={**_ENV, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-        )
-
-    def force(self, command: str, stdin: str | bytes = b"") -> str:
-        """What the laboratory itself does in the container, with all rights; returns the output."""
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            self.words(command, None), env=_ENV, input=data, capture_output=True, check=False
-        )
-        return (done.stdout + done.stderr).decode(errors="replace")
-
-    def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
-        """Write a file of the container."""
-        folder = os.path.dirname(path)
-        self.force(f"mkdir -p {folder}; cat > {path}; chmod {mode:o} {path}", content)
+    # --- the container: run, start, force, write (container.py) ---
 
     def clear(self) -> None:
         """Back to a container in which only the agent runs and no firewall was ever applied."""
         self.force(_CLEAR)
         self.force("cat > /etc/resolv.conf", resolv_conf(docker_dns=self.kind.docker_dns))
-        self._docker_rules()
+        self.docker_rules()
+
+    def docker_rules(self) -> None:
+        """Put the rules of Docker's resolver into the container, as Docker does at its start."""
+        if not self.kind.docker_dns:
+            return
+        if self._docker_backend == "native":
+            said = self.force("nft -f -", self._docker_ports().table)
+        else:
+            program = f"iptables-{self._docker_backend}-restore"
+            said = self.force(f"{program} --noflush", self._docker_ports().rules)
+        if said:
+            raise RuntimeError(f"the rules of Docker's resolver: {said}")
 
     def docker_rules_left(self) -> int:
         """How many of the six rules of Docker's resolver are there; six if it has none."""
@@ -188,7 +127,7 @@ class Lab:
     def inside(self, namespace: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the host, the neighbours or the internet."""
         words = [*self._network.inside(namespace), *command]
-        return subprocess.run(words, capture_output=True, check=False, text=True)
+        return subprocess.run(words, cwd=ROOT, capture_output=True, check=False, text=True)
 
     def names(self, **order: Any) -> None:
         """Change what the resolver does: ``name`` and ``behaviour``, ``down``, ``latency``."""
@@ -226,9 +165,9 @@ class Lab:
         self._network = Network(ipv6=self.kind.ipv6)
         self._ending.callback(self._network.close)
         self._start_helpers()
-        self._start_box()
+        self._start_container()
         self._wait_for_helpers()
-        self._docker_rules()
+        self.docker_rules()
         if self.kind.latency:
             self.names(latency=self.kind.latency)
 
@@ -240,30 +179,16 @@ class Lab:
         plan = {name: [self._network.pids[name], names] for name, names in tasks.items()}
         module = ["-m", "tests.netns.lab.helpers"]
         with (self.state / "helpers.err").open("w") as errors:
-            self._spawn([*PYTHON, *module, str(self.state), json.dumps(plan)], stderr=errors)
+            helpers = spawn([*PYTHON, *module, str(self.state), json.dumps(plan)], stderr=errors)
+        self._ending.callback(end, helpers)
 
-    def _start_box(self) -> None:
-        box = Box(
-            self.kind.backend,
-            self.kind.docker_dns,
-            self.kind.read_only_proc_sys,
-            tuple(_bound(self.kind.bind)),
-        )
-        unshare = "unshare -m -p -u -i --fork --kill-child --propagation private".split()
-        module = ["-m", "tests.netns.lab.box", str(self.state), json.dumps(box._asdict())]
-        words = [*self._network.inside("box"), *unshare, *PYTHON, *module]
-        process = self._spawn(words, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        if process.stdout.readline() != b"READY\n":
-            raise RuntimeError("the container did not start")
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-        self._init = int(children.split()[0])
-
-    def _spawn(self, words: list[str], **how: Any) -> subprocess.Popen[bytes]:
-        """Start what ends with its stdin."""
-        process = subprocess.Popen(words, cwd=ROOT, env=_ENV, stdin=subprocess.PIPE, **how)
-        self._ending.callback(_end, process)
-        return process
+    def _start_container(self) -> None:
+        kind = self.kind
+        box = Box(kind.backend, kind.docker_dns, kind.read_only_proc_sys, kind.bind)
+        container = Container(self._network.inside("box"), self.state, box)
+        self._ending.callback(container.close)
+        self.run, self.start = container.run, container.start
+        self.force, self.write = container.force, container.write
 
     def _wait_for_helpers(self) -> None:
         wanted = [f"{name}.jsonl" for name in (*PORTS, "dns", *(w.name for w in WATCHED))]
@@ -288,38 +213,3 @@ class Lab:
 
     def _docker_ports(self) -> Ports:
         return Ports(json.loads((self.state / "docker_dns.json").read_text()))
-
-    def _docker_rules(self) -> None:
-        if not self.kind.docker_dns:
-            return
-        if self._docker_backend == "native":
-            said = self.force("nft -f -", self._docker_ports().table)
-        else:
-            program = f"iptables-{self._docker_backend}-restore"
-            said = self.force(f"{program} --noflush", self._docker_ports().rules)
-        if said:
-            raise RuntimeError(f"the rules of Docker's resolver: {said}")
-
-
-def _bound(wanted: tuple[str, ...]) -> list[str]:
-    """The directories that the container's copy of the root would not show."""
-    needed = {str(ROOT), sys.prefix, sys.base_prefix, *wanted}
-    device = os.stat("/").st_dev
-    return sorted(
-        path
-        for path in needed
-        if path.startswith(("/tmp/", "/run/", "/dev/")) or os.stat(path).st_dev != device
-    )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close the stdin that keeps a process alive, and wait for it."""
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout:
-        process.stdout.close()

@@ -31,12 +31,10 @@ _SETTINGS = """
 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
 """.split()
+_PING = "net.ipv4.ping_group_range=0\t2147483647"
 _FORWARDING = "net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1".split()
 _NO_IPV6 = "net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1".split()
-_AS_DOCKER = """
-net.ipv4.ping_group_range=0\t2147483647
-net.ipv4.ip_unprivileged_port_start=0
-""".strip().split("\n")
+_AS_DOCKER = ["net.ipv4.ip_unprivileged_port_start=0"]
 _INTERNET = ("45.66.77.0/24", "45.70.0.0/15")
 _INTERNET6 = "2a0b:4142::/32"
 _PATIENCE = 5
@@ -65,7 +63,7 @@ class Network:
     def _furnish(self, *, ipv6: bool) -> None:
         for name in NAMESPACES:
             _wait_for_namespace(self.pids[name])
-            self._set(name, _SETTINGS)
+            self._set(name, [*_SETTINGS, _PING])
         self._set("host", _FORWARDING)
         self._set("box", [*_AS_DOCKER, *(() if ipv6 else _NO_IPV6)])
         for name in NAMESPACES:
@@ -86,10 +84,17 @@ def _holder() -> subprocess.Popen[bytes]:
 def _wait_for_namespace(pid: int) -> None:
     ours = os.readlink("/proc/self/ns/net")
     end = time.monotonic() + _PATIENCE
-    while os.readlink(f"/proc/{pid}/ns/net") == ours:
+    while _namespace(pid) in (ours, ""):
         if time.monotonic() > end:
             raise RuntimeError("no network namespace; this needs root")
         time.sleep(0.001)
+
+
+def _namespace(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return ""
 
 
 def _host(pids: dict[str, int], _ipv6: bool) -> Iterator[str]:  # noqa: FBT001

@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.netns.lab.lab import ROOT, Lab
+from tests.netns.lab.container import ROOT
+from tests.netns.lab.lab import Lab
 from tests.netns.redteam.candidate import POLICY, Candidate, Commands, Policy
 
 Row = dict[str, Any]

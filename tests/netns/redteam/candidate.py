@@ -17,7 +17,8 @@ import time
 from typing import Any, NamedTuple
 
 from tests.netns.lab.addresses import GATEWAY4, GATEWAY6, WEB4, WEB6
-from tests.netns.lab.lab import FIREWALL, Lab
+from tests.netns.lab.container import FIREWALL
+from tests.netns.lab.lab import Lab
 
 Policy = dict[str, Any]
 WHITELIST, POLICY_FILE = "/run/fw/whitelist.txt", "/run/fw/policy.json"

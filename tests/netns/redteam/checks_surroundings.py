@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from tests.netns.lab.addresses import EVIL4, EVIL6
-from tests.netns.lab.lab import DOCKER
+from tests.netns.lab.container import DOCKER
 from tests.netns.redteam.candidate import NAMES, WHITELIST
 from tests.netns.redteam.suite import Attempt, Suite, allow, deny
 

@@ -73,7 +73,6 @@ def _http_denied() -> Iterator[Attempt]:
 def _http_allowed() -> Iterator[Attempt]:
     get = "GET / HTTP/1.1"
     for name, text in (
-        ("absolute-form", _text(f"GET http://{_GOOD}/ HTTP/1.1", f"Host: {_GOOD}")),
         ("host-with-port", _text(get, f"Host: {_GOOD}:80")),
         ("host-upper-case", _text(get, "Host: GOOD.CDN.TEST")),
         ("lower-case-header", _text(get, f"host:{_GOOD}")),

@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 
 from tests.netns.lab.addresses import BOX4, EVIL4, EVIL6, host4
+from tests.netns.lab.container import PYTHON
 from tests.netns.redteam.candidate import NAMES
 from tests.netns.redteam.hands import Hands
 from tests.netns.redteam.suite import Suite, allow, deny, token
 
 _MPTCP, _UDPLITE = 262, 136
 _ALIVE = 1.0
+_PING = f"""
+from tests.netns.redteam.probe.packets import icmp
+print(icmp({{"dst": "{BOX4}", "tok": "hello"}}))
+"""
 _NESTED = """
 unshare --net sleep 60 & child=$!
 while [ "$(readlink /proc/$child/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
@@ -79,8 +84,8 @@ def _inbound(suite: Suite) -> None:
     url = f"http://{BOX4}:3000/"
     published = suite.lab.inside("internet", "curl", "-s", "-m", "2", url)
     suite.reached("inbound.from-internet", "allow", "LAB-ECHO" in published.stdout, "allow")
-    ping = suite.lab.inside("host", "ping", "-c", "1", "-W", "1", BOX4)
-    suite.reached("inbound.ping", "allow", ping.returncode == 0, "allow")
+    ping = suite.lab.inside("host", *PYTHON, "-c", _PING)
+    suite.reached("inbound.ping", "allow", "True" in ping.stdout, "allow", err=ping.stderr)
 
 
 def _forwarded(suite: Suite) -> None:

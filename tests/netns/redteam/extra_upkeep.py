@@ -10,6 +10,10 @@ from tests.netns.redteam.candidate import NAMES, POLICY
 from tests.netns.redteam.suite import Suite
 
 _SOON = 6
+_COUNT = """
+for turn in $(seq 60); do [ $(pgrep -cx {engine}) = 0 ] || break; sleep 0.1; done
+sleep 0.5; pgrep -cx {engine}
+"""
 _FLUSH = "iptables -F; ip6tables -F"
 _FLUSH_ALL = f"{_FLUSH}; iptables -t nat -F; ip6tables -t nat -F"
 _OPEN = "iptables -P OUTPUT ACCEPT; ip6tables -P OUTPUT ACCEPT"
@@ -37,7 +41,7 @@ def revive(suite: Suite) -> None:
         suite.right(f"revive.{engine}.closed", "failclosed", not suite.is_open(), "OPEN")
         back = suite.wait_until_can(_SOON, name="allowed2.test", v=4)
         suite.reached(f"revive.{engine}.works", "ops", back is not None, "allow", after_s=back)
-        runs = suite.lab.force(f"sleep 1; pgrep -cx {engine}").strip()
+        runs = suite.lab.force(_COUNT.format(engine=engine)).strip()
         suite.right(f"revive.{engine}.runs", "ops", runs == "1", f"{runs} of them")
     _occupied(suite)
 
@@ -72,9 +76,11 @@ def foreign(suite: Suite) -> None:
     suite.candidate.reload(suite.lab)
     _in_force(suite, "foreign.flush.refreshed")
     suite.lab.run(f"{_FLUSH_ALL}; {_OPEN}")
+    suite.lab.docker_rules()
     suite.candidate.reload(suite.lab)
     _in_force(suite, "foreign.open.refreshed")
     suite.lab.run(f"{_OPEN}; {_FLUSH_ALL}")
+    suite.lab.docker_rules()
     suite.candidate.apply(suite.lab)
     _in_force(suite, "foreign.open.applied")
     _together(suite)

@@ -11,7 +11,8 @@ import threading
 from typing import Any
 
 from tests.netns.lab.addresses import AGENT
-from tests.netns.lab.lab import DOCKER, PYTHON, Lab
+from tests.netns.lab.container import DOCKER, PYTHON
+from tests.netns.lab.lab import Lab
 
 Found = dict[str, Any]
 Pending = queue.Queue[Found]
