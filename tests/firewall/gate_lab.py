@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mcpconf.firewall.gate import GATE_VERSION, gate_config, gate_maps, gate_reload_commands
+from mcpconf.firewall.gate import gate_config, gate_maps, gate_reload_commands, tell_gate
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import NameRow, Policy
 from mcpconf.firewall.site import Site, User
@@ -205,14 +205,6 @@ class Cli:
             answer += more
         return answer[:-3].decode()
 
-    def reload(self, commands: list[str]) -> list[str]:
-        version, answers = "", []
-        for command in commands:
-            answers.append(self.say(command.replace(GATE_VERSION, version)))
-            found = re.search(r"New version created: (\d+)", answers[-1])
-            version = found[1] if found else version
-        return answers
-
 
 def rss(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
@@ -248,6 +240,14 @@ class Lab:
 
     def cli(self) -> Cli:
         return Cli(self.paths.gate_socket)
+
+    def once(self, command: str) -> str:
+        """A command over a connection of its own."""
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(self.paths.gate_socket)
+            door.sendall(command.encode())
+            door.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: door.recv(65536), b"")).decode()
 
     def refused(self) -> list[list[str]]:
         return [
@@ -393,13 +393,14 @@ def streams(lab: Lab) -> dict[str, Any]:
     commands = gate_reload_commands(lab.maps, fewer)
     memory = rss(lab.gate.pid)
     start = time.monotonic()
-    answers = lab.cli().reload(commands)
+    fault = tell_gate(commands, lab.cli().say)
     seconds = time.monotonic() - start
     socket_.sendall(b"still")
     tls.sendall(b"\x16")
     seen = {
         "seconds": seconds,
-        "answers": sorted({a.strip() for a in answers}),
+        "fault": fault,
+        "wrong": tell_gate(["add map @77 /nowhere <<\nx 1\n\n"], lab.cli().say),
         "longest command": max(map(len, commands)),
         "switched": switched,
         "websocket": socket_.recv(64).decode(),
@@ -416,7 +417,7 @@ def streams(lab: Lab) -> dict[str, Any]:
     }
     back = gate_reload_commands(fewer, lab.maps)
     start = time.monotonic()
-    lab.cli().reload(back)
+    seen["fault back"] = tell_gate(back, lab.once)
     seen["seconds back"] = time.monotonic() - start
     seen["again"] = ask(ONE, 443, hello("good.test"))
     seen["rss back"] = rss(lab.gate.pid)

@@ -159,6 +159,8 @@ def test_what_was_refused_can_be_read(seen: dict[str, Any]) -> None:
 
 def test_lists_are_replaced_while_streams_run(seen: dict[str, Any]) -> None:
     streams = seen["streams"]
+    assert streams["fault"] == streams["fault back"] == ""
+    assert streams["wrong"].startswith("add map @77 /nowhere: ")
     assert streams["seconds"] < 1  # measured: 0.05 to 0.10 for 10,000 names
     assert (streams["websocket"], streams["tls"]) == ("still", f"tls at {V4} 443\n")
     assert "data: " in streams["events"]

@@ -32,15 +32,19 @@ milliseconds of Unix time; why; how the connection ended (HAProxy's two letters)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.site import GATE_HTTP, GATE_TLS, STUB, Site
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 GATE_RING = "refused"
 GATE_VERSION = "{version}"
-"""Stands in :func:`gate_reload_commands` for the number that ``prepare map`` answers with."""
+"""Stands in commands for the number that ``prepare map`` answers with."""
 
 _CHUNK = 8_000  # characters; HAProxy takes a command and its payload in one buffer of 16 KiB
 _SIX = 6  # the id of the sockets for IPv6
@@ -225,10 +229,8 @@ def _names(policy: Policy, port: int, *, wild: bool) -> list[str]:
 def gate_reload_commands(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """What makes a running gate use other lists: commands for its socket, one after the other.
 
-    Each list is replaced in one step; connections live on.  Where :data:`GATE_VERSION` stands, the
-    number in the last answer to ``prepare map`` belongs (``New version created: 3``).  A command
-    begins after the whole answer to the one before, which ends with a line ``> `` once ``prompt``
-    has been sent.  Lists that do not differ give none.
+    Each list is replaced in one step; connections live on.  :func:`tell_gate` says them.  Lists
+    that do not differ give none.
     """
     return [
         command
@@ -240,6 +242,23 @@ def gate_reload_commands(old: dict[str, str], new: dict[str, str]) -> list[str]:
             f"commit map @{GATE_VERSION} {path}\n",
         )
     ]
+
+
+def tell_gate(commands: list[str], say: Callable[[str], str]) -> str:
+    """Say the commands; returns what the gate does not take, "" if it has its new lists.
+
+    ``say`` sends a command and returns the whole answer: until the gate closes the connection, or,
+    once ``prompt`` has been sent over it, until a line ``> ``, which may be left out.
+    """
+    version = ""
+    for command in commands:
+        answer = say(command.replace(GATE_VERSION, version))
+        made = re.search(r"New version created: ([0-9]+)", answer)
+        if made:
+            version = made[1]
+        elif answer.strip("+> \n"):
+            return f"{command.split(' <<')[0].strip()}: {answer.strip()}"
+    return ""
 
 
 def _parts(text: str) -> Iterator[str]:
