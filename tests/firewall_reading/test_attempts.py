@@ -13,7 +13,7 @@ from mcpconf.firewall.dnslog import ANSWER, DENIED, REBIND, SUNK, DnsEvent
 from mcpconf.firewall.gatelog import GateLine
 from mcpconf.firewall.packets import Packet
 from mcpconf.firewall.policy import Policy, read_policy_text
-from mcpconf.firewall.probes import PROBE_NAME, is_probe
+from mcpconf.firewall.probes import is_probe
 from mcpconf.firewall.wayout import REASONS, way_out
 
 GATE = 995
@@ -254,10 +254,10 @@ def test_json_of_an_attempt() -> None:
 
 
 def test_our_own_tries_are_told_apart() -> None:
-    assert is_probe((PROBE_NAME,), "")
-    assert is_probe((), "192.175.48.1")
-    assert not is_probe(("evil.test",), "192.175.48.1")
-    assert not is_probe((), "45.66.77.66")
+    assert is_probe("198.18.0.1", 9)
+    assert is_probe("192.175.48.1", 9)
+    assert not is_probe("198.18.0.1", 443)
+    assert not is_probe("45.66.77.66", 9)
 
 
 def test_what_a_join_remembers_is_bounded() -> None:

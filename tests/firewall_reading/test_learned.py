@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mcpconf.firewall import learned
-from mcpconf.firewall.learned import addresses_to_names, fold, fold_and_rotate, merged
+from mcpconf.firewall.learned import addresses_to_names, fold, fold_and_rotate, known_names, merged
 from mcpconf.firewall.paths import Paths
 from tests.firewall_reading.recorded import recorded
 
@@ -53,6 +53,12 @@ def test_addresses_lead_back_to_names() -> None:
     found = addresses_to_names(FOLDED)
     assert found["45.66.77.10"] == ("api.example.com", "two.example.com")
     assert found["172.20.0.5"] == ("db",)
+
+
+def test_who_only_reads_writes_nothing(paths: Paths) -> None:
+    write(paths.dns_log, answered(1, "a.test", "45.66.77.1"))
+    assert known_names(paths) == {"a.test": ("45.66.77.1",)}
+    assert os.listdir(paths.run) == ["dns.log"]
 
 
 def test_nothing_at_all(paths: Paths) -> None:

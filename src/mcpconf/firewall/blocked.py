@@ -17,7 +17,7 @@ from mcpconf.firewall.learned import fold_and_rotate, load_learned
 from mcpconf.firewall.packets import Packet, read_packet
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
-from mcpconf.firewall.probes import Tries, is_probe
+from mcpconf.firewall.probes import PROBE_NAME, Tries, is_probe
 from mcpconf.firewall.run import complain
 from mcpconf.firewall.state import load_state, policy_in_force, read_file
 from mcpconf.firewall.sunk import WINDOW
@@ -43,6 +43,8 @@ BLOCKED_USAGE = (
     "usage: mcpconf-fw blocked [HOST] [--follow] [--since SECONDS] [--format text|json]\n"
 )
 
+_INTERRUPTED = 130  # as shells say it
+_MOST_SHOWN_AT_ONCE = 2_000  # attempts; the newest
 _POLL = 0.25  # seconds
 _SETTLED = 2.0  # seconds after a question without an attempt
 
@@ -74,8 +76,7 @@ def blocked_command(words: Sequence[str], paths: Paths) -> int:
     except BrokenPipeError:
         _forget_output()
     except KeyboardInterrupt:
-        if not asked.follow:
-            raise
+        return 0 if asked.follow else _INTERRUPTED
     finally:
         record.close()
     return 0
@@ -126,7 +127,7 @@ class Record:
         packets, gate = self._new_packets(), self._new_lines()  # before the names they belong to
         found = self._join.feed(self._new_events(), packets, gate)
         found += self._join.untried(settled)
-        return [a for a in found if not (is_probe(a.names, a.address) or self._tries.has(*_try(a)))]
+        return [attempt for attempt in found if not self._tries.has(*_try(attempt))]
 
     def close(self) -> None:
         self._packets.close()
@@ -137,10 +138,12 @@ class Record:
         text = self._packets.text()
         if self._older:
             text = history(f"{self._paths.packets}.1")[0] + text
-        return [packet for packet in map(read_packet, text.split("\n")) if packet]
+        found = [packet for packet in map(read_packet, text.split("\n")) if packet]
+        return [packet for packet in found if not is_probe(packet.address, packet.port)]
 
     def _new_lines(self) -> list[GateLine]:
-        return [line for line in map(read_gate_line, self._ring.text().split("\n")) if line]
+        found = map(read_gate_line, self._ring.text().split("\n"))
+        return [line for line in found if line and line.name != PROBE_NAME]
 
     def _new_events(self) -> list[DnsEvent]:
         found: list[DnsEvent] = []
@@ -148,7 +151,8 @@ class Record:
             self._older = False
             found += self._dns.read(*history(f"{self._paths.dns_log}.1"))
         text = self._log.text()
-        return [*found, *self._dns.read(text, self._log.written)]
+        found += self._dns.read(text, self._log.written)
+        return [event for event in found if event.name != PROBE_NAME]
 
 
 def _try(attempt: Attempt) -> tuple[float, int, str, int]:
@@ -174,7 +178,8 @@ def _gate_uid(paths: Paths) -> int:
 def _wanted(attempts: list[Attempt], asked: Words) -> list[Attempt]:
     since = time.time() - asked.since if asked.since is not None else 0.0
     found = [attempt for attempt in attempts if attempt.last >= since]
-    return collected(a for a in found if not asked.host or _concerns(a, asked.host))
+    found = collected(a for a in found if not asked.host or _concerns(a, asked.host))
+    return found[-_MOST_SHOWN_AT_ONCE:]
 
 
 def _concerns(attempt: Attempt, host: str) -> bool:

@@ -43,8 +43,16 @@ class Learned(NamedTuple):
     read: int = 0
 
 
+def known_names(paths: Paths) -> Names:
+    """Every name with its addresses, without keeping what the logs have more: for who only reads."""
+    return _folded(load_learned(paths), paths).names
+
+
 def fold(paths: Paths) -> Names:
-    """Read what the logs have more, keep it, and return every name with its addresses."""
+    """Read what the logs have more, keep it, and return every name with its addresses.
+
+    Whoever calls it has the lock of the run directory.
+    """
     before = load_learned(paths)
     after = _folded(before, paths)
     if after != before:

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from mcpconf.firewall.site import EMBEDDED
+from mcpconf.firewall.site import EMBEDDED, SINK4, SINK6
 from mcpconf.firewall.state import read_file, write_file
 
 TYPE_CHECKING = False
@@ -56,10 +56,10 @@ class DnsReply(NamedTuple):
 METADATA_PROBED = "169.254.169.254"
 
 
-def is_probe(names: Sequence[str], address: str) -> bool:
-    """Tell whether an attempt was one that only we make."""
-    if names:
-        return all(name == PROBE_NAME for name in names)
+def is_probe(address: str, port: int) -> bool:
+    """Tell whether a refused packet was one that only we send."""
+    if address in {SINK4, SINK6}:
+        return port == DISCARD
     return address in {*NOBODY.values(), *DOCUMENTED.values()}
 
 

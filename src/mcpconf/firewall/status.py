@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mcpconf.firewall.dns import resolver_pid
 from mcpconf.firewall.engines import gate_pid, recorder_pid
 from mcpconf.firewall.keeper import keeper_pid
-from mcpconf.firewall.learned import fold
+from mcpconf.firewall.learned import known_names
 from mcpconf.firewall.look import HOSTS, RESOLV, has_ipv6
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import MOST_BYTES, Policy
@@ -143,7 +143,7 @@ def _open_rows(policy: Policy, tables: Tables, paths: Paths) -> list[OpenRow]:
     except (ValueError, RecursionError):
         because = {}
     hosts = read_hosts(read_file(HOSTS))
-    return open_rows(policy, fold(paths), hosts, Counts(tables), because)
+    return open_rows(policy, known_names(paths), hosts, Counts(tables), because)
 
 
 def _as_document(

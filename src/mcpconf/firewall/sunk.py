@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 
 from mcpconf.firewall.packets import Packet
@@ -39,7 +40,7 @@ class Asked:
             self._arrive(now)
             names = tuple(dict.fromkeys(name for _, name in self._open))
             if len(names) > 1:
-                found += self._shared(names, self._group(times[len(found) :]))
+                found += self._shared(names, self._group(times, len(found)))
             else:
                 found.append(names or self._lately(now))
             self._open.clear()
@@ -53,12 +54,12 @@ class Asked:
         since = now - WINDOW - 1  # the log rounds down to seconds
         self._open = [q for q in self._open if q[0] > since][-MOST_KEPT:]
 
-    def _group(self, times: Sequence[float]) -> int:
-        """How many of these attempts there were before the next name was asked for."""
-        end = times[0] + WINDOW
+    def _group(self, times: Sequence[float], first: int) -> int:
+        """How many attempts from ``first`` on there were before the next name was asked for."""
+        end = times[first] + WINDOW
         if self._coming:
             end = min(end, self._coming[0][0])
-        return max(1, sum(1 for when in times if when < end))
+        return max(1, bisect_left(times, end, first) - first)
 
     def _shared(self, names: tuple[str, ...], length: int) -> list[tuple[str, ...]]:
         if length == len(self._open):

@@ -140,7 +140,7 @@ def packets_tried(state: State, *, ipv6: bool) -> Iterator[Trial]:
                 partial(_is_shut, text),
             )
     for family in (4, 6) if ipv6 else (4,):
-        judge = partial(_is_shut, "a name that is not listed (port 443)")
+        judge = partial(_is_shut, f"a name that is not listed, tried over IPv{family},")
         yield Trial(f"name-tcp-ipv{family}", partial(_tried_name, family), judge)
     judge = partial(_is_shut, f"the metadata service ({METADATA_PROBED})")
     yield Trial("metadata", partial(try_tcp, METADATA_PROBED, _metadata_port(state)), judge)
@@ -160,7 +160,7 @@ def _tried_name(family: int) -> str:
     """Ask for a name that is not listed, and connect to what it is said to be."""
     record, sink = ("A", SINK4) if family == 4 else ("AAAA", SINK6)  # noqa: PLR2004
     reply = ask(STUB, PROBE_NAME, record)
-    return try_tcp(reply.addresses[0] if reply and reply.addresses else sink, 443)
+    return try_tcp(reply.addresses[0] if reply and reply.addresses else sink, DISCARD)
 
 
 def _is_shut(what: str, word: str) -> tuple[str, str]:

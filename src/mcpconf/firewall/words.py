@@ -34,8 +34,9 @@ def readable(text: str, most: int = _LONGEST_WORD) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A Unix time as the local time of the day."""
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
+    """A Unix time as the local time of the day, with the date where that is not today's."""
+    then, now = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%m-%d %H:%M:%S", then)
 
 
 def moment(seconds: float) -> str:
