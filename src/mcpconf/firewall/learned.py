@@ -44,7 +44,7 @@ class Learned(NamedTuple):
 
 
 def known_names(paths: Paths) -> Names:
-    """Every name with its addresses, without keeping what the logs have more: for who only reads."""
+    """Every name with its addresses; what the logs have more is not kept: for who only reads."""
     return _folded(load_learned(paths), paths).names
 
 
