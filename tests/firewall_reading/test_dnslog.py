@@ -83,6 +83,13 @@ def test_a_rebinding_is_told_of_the_name_that_was_asked_for(log: str) -> None:
         "Nov 25 22:45:09 dnsmasq[40]: possible DNS-rebind attack detected: bad.example.com\n"
     )
     assert of(events(amid), REBIND) == [("bad.example.com", "")]
+    chain = amid.replace("query[A] bad", "query[A] good").replace(
+        "good.example.com is 45.66.77.20", "good.example.com is <CNAME>"
+    )
+    chain = chain.replace("34 ", "35 ")
+    asked = "Nov 25 22:45:09 dnsmasq[40]: 36 127.0.0.1/6 query[A] bad.example.com from 127.0.0.1\n"
+    assert of(events(asked + chain), REBIND) == [("bad.example.com", "")]
+    assert of(events(chain), REBIND) == [("good.example.com", "")]
 
 
 def test_the_zone_and_the_year_follow_from_when_the_file_was_written(log: str) -> None:
