@@ -1,0 +1,1 @@
+"""The firewall in containers of real engines."""
