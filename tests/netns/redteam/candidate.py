@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from typing import Any, NamedTuple
@@ -111,26 +112,21 @@ class Candidate:
         return self.commands.reload or self.commands.apply
 
     def _run(self, lab: Lab, command: str, timeout: float, capabilities: list[str]) -> Done:
-        begin = time.time()
-        process = lab.start(
-            command,
-            capabilities,
-            self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        said: list[str] = []
-        assert process.stdout is not None
-        reading = threading.Thread(target=said.extend, args=(process.stdout,), daemon=True)
-        reading.start()
-        # Popen.wait(timeout) polls in steps of 50 ms; this does not.
-        killer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
-        killer.start()
-        code = process.wait()
-        killer.cancel()
-        seconds = round(time.time() - begin, 3)
-        reading.join(0.3)  # a daemon may keep the pipe open
-        return Done(code, seconds, "".join(said)[-_TOLD:])
+        with tempfile.TemporaryFile() as said:  # a daemon may keep it open
+            begin = time.time()
+            process = lab.start(
+                command,
+                capabilities,
+                self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+            # Popen.wait(timeout) polls in steps of 50 ms; this does not.
+            killer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
+            killer.start()
+            code = process.wait()
+            killer.cancel()
+            seconds = round(time.time() - begin, 3)
+            said.seek(0)
+            return Done(code, seconds, said.read().decode(errors="replace")[-_TOLD:])

@@ -9,13 +9,13 @@ from tests.netns.redteam.candidate import Done
 from tests.netns.redteam.entries import ENTRIES, Entry
 from tests.netns.redteam.suite import Suite
 
-_SECRETS = "printf 'DB_PASSWORD=s3cr3tENV\\n' | tee /workspace/.env > /root/.env"
+SECRETS = "printf 'DB_PASSWORD=s3cr3tENV\\n' | tee /workspace/.env > /root/.env"
 _SAMPLE = (1, 30, 60, 99, 100)
 
 
 def entries(suite: Suite) -> None:
     suite.fresh()
-    suite.lab.force(_SECRETS)
+    suite.lab.force(SECRETS)
     for number, entry in enumerate(ENTRIES):
         if number:
             suite.cleared()
@@ -26,7 +26,7 @@ def _try(suite: Suite, entry: Entry) -> None:
     since = time.time()
     suite.candidate.write(suite.lab, ["allowed.test", entry.text, "good.cdn.test"])
     done = suite.candidate.apply(suite.lab, timeout=60)
-    wrong = [*_escaped(suite, since), *_opened(suite, entry)]
+    wrong = [*escaped(suite, since), *opened(suite, entry)]
     if not suite.can(name="allowed.test", v=4):
         wrong.append("LISTED-NAME-DEAD")
     if entry.effect in ("bad", "rebind"):
@@ -36,7 +36,7 @@ def _try(suite: Suite, entry: Entry) -> None:
         hard = [each for each in wrong if each != "LISTED-NAME-DEAD"]
         _say(suite, entry, "info", hard, done, opens=_reach_of_info(suite, entry))
     else:
-        if not _reachable(suite, entry):
+        if not reachable(suite, entry):
             wrong.append("not reachable")
         _say(suite, entry, "input-allow", wrong, done)
 
@@ -49,7 +49,7 @@ def _say(
     suite.right(f"entry.{entry.id}", tier, not wrong, "+".join(wrong), **told)
 
 
-def _escaped(suite: Suite, since: float) -> list[str]:
+def escaped(suite: Suite, since: float) -> list[str]:
     """What the entry made the program do, as root."""
     time.sleep(0.15)
     queries, wire = suite.lab.queries(since), suite.lab.wire(since)
@@ -60,7 +60,7 @@ def _escaped(suite: Suite, since: float) -> list[str]:
     return [name for name, true in found.items() if true]
 
 
-def _opened(suite: Suite, entry: Entry) -> list[str]:
+def opened(suite: Suite, entry: Entry) -> list[str]:
     """What the entry opened that is not its own."""
     lies = entry.effect in ("bad", "rebind")
     found = {
@@ -72,7 +72,7 @@ def _opened(suite: Suite, entry: Entry) -> list[str]:
     return [name for name, true in found.items() if true]
 
 
-def _reachable(suite: Suite, entry: Entry) -> bool:
+def reachable(suite: Suite, entry: Entry) -> bool:
     if entry.effect == "big":
         suite.hands.ask("resolve", name=entry.text)
         tried = [{"dst": f"45.70.100.{number}", "sni": entry.text} for number in _SAMPLE]

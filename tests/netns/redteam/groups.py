@@ -13,6 +13,7 @@ from tests.netns.redteam.checks_time import established, rotate, window
 from tests.netns.redteam.extra_gate import http, tls
 from tests.netns.redteam.extra_names import lies, names, ports
 from tests.netns.redteam.extra_packets import packets, streams
+from tests.netns.redteam.extra_together import together
 from tests.netns.redteam.extra_told import only_nft, told
 from tests.netns.redteam.extra_upkeep import foreign, missing, resolvers, revive
 from tests.netns.redteam.suite import Suite
@@ -42,6 +43,7 @@ EXTRA: dict[str, Group] = {
     "resolv": resolvers,
     "missing": missing,
     "told": told,
+    "together": together,
     "nft": only_nft,
 }
 STRICT: dict[str, Group] = {"http": http, "tls": tls}
