@@ -296,6 +296,13 @@ RULES: dict[str, Rule] = {
         "servers of its `.mcp.json`. Whoever can change both files can add a server that way: look "
         "at the plan before you sync, or approve in your own settings only.",
     ),
+    "MC071": Rule(
+        _W,
+        "a server wants a host beside the container",
+        "It names a service of the container's own networks (in DDEV `db`) or a private address. "
+        "The firewall keeps those closed until you say which one and which port: `mcpconf allow "
+        "--peer db --port 3306`.",
+    ),
     # --- 080-099: mcpconf.toml and whitelists -------------------------------------------------
     "MC080": Rule(
         _E,

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from mcpconf.commands import Invocation
 from mcpconf.findings import Finding
+from mcpconf.hosts import Destination
 from mcpconf.locality import local_reason
-from mcpconf.model import Classified, Reason, Server, Stdio
+from mcpconf.model import Classified, Reason, Server, Stdio, Text
 from mcpconf.names import quote
+from mcpconf.peers import parse_peer
 from mcpconf.plan.terms import Need, Terms, shell_word
 from mcpconf.readers.catalogue import Known
+from mcpconf.readers.whitelist import Layer
 from mcpconf.secret import secret_name
 from mcpconf.urls import hosts_in_text
 
@@ -80,11 +83,9 @@ def remarks(case: Case) -> Iterator[Finding]:
                     f"or run it on the host: mcpconf trust {shell_word(case.server.name)}",
                 ),
             )
-        if any(local_reason(host) for host, _ in hosts_in_text(value)):
-            yield _names_host(case, f"argument {i + 1}", ("args", i))
+        yield from _near(case, arg, f"argument {i + 1}", ("args", i))
     for name, text in case.stdio.env.items():
-        if any(local_reason(host) for host, _ in hosts_in_text(text.reveal())):
-            yield _names_host(case, f"the variable {quote(name)}", ("env", name))
+        yield from _near(case, text, f"the variable {quote(name)}", ("env", name))
     if "PATH" in case.stdio.env or (case.invocation.was_path and case.invocation.runner):
         message = f"{case.name} starts with the container's own programs, not with the host's"
         yield Finding("MC069", message, origin.at("command"), help=("nothing to do, if it works",))
@@ -94,6 +95,39 @@ def remarks(case: Case) -> Iterator[Finding]:
     yield from _committed(case)
 
 
+def _near(case: Case, text: Text, what: str, steps: tuple[str | int, ...]) -> Iterator[Finding]:
+    """Hosts near the user: in the container this machine is another one, and others are closed.
+
+    A host is named only where nothing of a secret can be in it.
+    """
+    near = {host for host, _ in hosts_in_text(text.reveal()) if local_reason(host)}
+    shown = [(h, p) for h, p in hosts_in_text(_without_doubt(text.safe())) if h in near]
+    peers = {h: found for h, _ in shown if isinstance(found := parse_peer(h), Destination)}
+    if near - {*peers}:
+        yield _names_host(case, what, steps)
+    for host, port in shown:
+        if host in peers and not _is_open(case, peers[host], port):
+            yield Finding(
+                "MC071",
+                f"{what} of {case.name} names {quote(host)}, which is closed to the container",
+                case.server.origin.at(*steps),
+                ("it is a host beside the container, or one of your network",),
+                (
+                    f"if the container is to reach it: mcpconf allow --peer {host} --port {port}",
+                    _on_the_host(case),
+                ),
+            )
+
+
+def _on_the_host(case: Case) -> str:
+    return f"or let the server run on the host: mcpconf trust {shell_word(case.server.name)}"
+
+
+def _is_open(case: Case, peer: Destination, port: int) -> bool:
+    mine = (r for r in case.terms.policy.rows if r.layer is Layer.USER)
+    return any(row.destination == peer and port in row.ports for row in mine)
+
+
 def _names_host(case: Case, what: str, steps: tuple[str | int, ...]) -> Finding:
     return Finding(
         "MC062",
@@ -101,7 +135,7 @@ def _names_host(case: Case, what: str, steps: tuple[str | int, ...]) -> Finding:
         case.server.origin.at(*steps),
         help=(
             "use the name by which the container knows the service",
-            f"or let the server run on the host: mcpconf trust {shell_word(case.server.name)}",
+            _on_the_host(case),
         ),
     )
 
