@@ -27,6 +27,10 @@ PORTS = {
     "neighbours": {"http": (80, 8080), "tls": (443,), "raw": (22, 3306), "udp": (9999,)},
 }
 _HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n"
+_PAGES = {
+    "/meta": {"web": ["45.66.77.64/31"], "api": ["45.66.77.70/32"], "git": ["45.66.77.72/30"]}
+}
+"""What public scripts ask of api.github.com."""
 _TICKS_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _TICK = b"5\r\ntick\n\r\n"
 _CHUNK = bytes(65536)
@@ -139,7 +143,7 @@ async def _respond(
         return False
     keep = request["keep"]
     shown = {**ends, **{key: request[key] for key in ("host", "path", "tok")}, "lab": True}
-    body = json.dumps(shown)
+    body = json.dumps(_PAGES.get(path, shown))
     writer.write((_HEAD.format(len(body), "keep-alive" if keep else "close") + body).encode())
     await writer.drain()
     return keep
