@@ -145,6 +145,25 @@ def add(set_name: str, members: str) -> None:
     run("nft", "add", "element", "inet", "mcpconf", set_name, f"{{ {members} }}")
 
 
+def after_use(seen: dict[str, str]) -> socket.socket:
+    """An address leaves its set; returns a stream to it.  Again where the machine was too slow."""
+    for _ in range(5):
+        for name in ("mcp4-p443", "mcp4-used"):
+            run("nft", "flush", "set", "inet", "mcpconf", name)
+        start = time.monotonic()
+        add("mcp4-p443", f"{LISTED}, {RARE}")
+        one = stream(LISTED)
+        time.sleep(2.2)
+        goes_on(one)  # used again, shortly before it leaves
+        used = time.monotonic() - start
+        time.sleep(1)
+        seen["left its set, used before"] = reach(LISTED)
+        seen["left its set, not used"] = reach(RARE)
+        if used < 2.9 and time.monotonic() - start < 5:
+            return one
+    raise TimeoutError("the machine is too slow for this")
+
+
 def main() -> None:
     far = cable()
     seen = {"before": reach(OTHER)}
@@ -162,14 +181,7 @@ def main() -> None:
     seen["private, in a name's set"] = reach(PRIVATE)
     seen["metadata, as a peer"] = reach(METADATA)
     seen["udp"] = datagram(LISTED)
-    run("nft", "flush", "set", "inet", "mcpconf", "mcp4-p443")
-    add("mcp4-p443", f"{LISTED}, {RARE}")
-    one = stream(LISTED)
-    time.sleep(2.2)
-    goes_on(one)  # used again, shortly before it leaves
-    time.sleep(1)
-    seen["left its set, used before"] = reach(LISTED)
-    seen["left its set, not used"] = reach(RARE)
+    one = after_use(seen)
     time.sleep(2.2)
     seen["open stream"] = goes_on(one) if reach(LISTED) == "refused" else "still in its set"
     add("mcp4-kept", f"{LISTED} . 443")

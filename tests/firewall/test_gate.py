@@ -16,6 +16,8 @@ from mcpconf.firewall.policy import NameRow, Policy
 from mcpconf.firewall.site import Site, User
 from mcpconf.firewall.tokens import Domain
 
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("_namespaces")]
+
 ROOT = Path(__file__).parents[2]
 REFUSED = "HTTP/1.1 403 Forbidden"
 INVALID = ("HTTP/1.1 400 Bad ", "HTTP/1.1 405 Meth", REFUSED)

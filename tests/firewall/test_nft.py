@@ -16,6 +16,8 @@ from mcpconf.firewall.site import Site
 from mcpconf.firewall.tokens import Domain
 from tests.firewall.policies import CASES, texts_of
 
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("_namespaces")]
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -15,6 +15,8 @@ from mcpconf.firewall.engines import plugin_folder
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.recorder import RECORDER_PLUGINS, recorder_config
 
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("_namespaces")]
+
 # TCP, UDP and ICMP of both families, as another user and as root.
 SEND = """
 import os, socket, sys
@@ -44,16 +46,18 @@ for program in iptables ip6tables; do
     $program -A OUTPUT -p tcp -j DROP
 done
 ulogd -d -c "$1/packets.conf" -p "$1/packets.pid"
-for i in 1 2 3 4 5 6 7 8 9; do test -s "$1/packets.pid" && break; sleep 0.1; done
-sleep 0.2
-/usr/bin/env python3 -c "$2" &
-sleep 1
+sent() {  # until all of it has been written down
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        /usr/bin/env python3 -c "$2"
+        sleep 0.2
+        test "$(grep -c 'oob.uid": 12345' "$1/packets.json")" -lt 4 || return 0
+    done
+}
+sent "$1" "$2"
 cp "$1/packets.json" "$1/seen.json"
 : > "$1/packets.json"
 kill -HUP "$(cat "$1/packets.pid")"
-sleep 0.2
-/usr/bin/env python3 -c "$2" &
-sleep 1
+sent "$1" "$2"
 kill "$(cat "$1/packets.pid")"
 """
 
