@@ -21,8 +21,8 @@ _QUIET = "#!/bin/bash\nexit 0\n"
 class Script(Candidate):
     """One shell script.
 
-    A list ``for domain in \\ …; do`` in it is replaced by the whitelist; else it has to read
-    ``$RT_WHITELIST``.
+    The list of its loop ``for domain in … do`` is replaced by the whitelist; without such a loop
+    it has to read ``$RT_WHITELIST``.
     """
 
     def __init__(self, path: Path) -> None:

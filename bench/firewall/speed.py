@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.netns.lab.addresses import EVIL4, host4
 from tests.netns.lab.lab import Kind
-from tests.netns.redteam.candidate import NAMES, Candidate
+from tests.netns.redteam.candidate import NAMES, Candidate, Done
 from tests.netns.redteam.checks_kill import kill
 from tests.netns.redteam.suite import Suite
 
@@ -53,11 +53,12 @@ def apply(candidate: Candidate, count: int, runs: int) -> Figures:
 
 
 def reload(candidate: Candidate, least: int) -> Figures:
-    """One name more at 2,000, again and again while at least ``least`` requests are made."""
+    """One name more at 2,000: alone, then again and again while ``least`` requests are made."""
     with suite_for(candidate) as suite:
         wanted = entries(_RELOADED)
         candidate.write(suite.lab, wanted)
         candidate.apply(suite.lab, timeout=600)
+        alone = [_one_more(suite, wanted).seconds for _ in range(5)]
         suite.hands.ask("resolve", name="allowed.test")
         suite.hands.ask("loop", id="bad", dst=EVIL4, port=80)
         order = {"dst": host4(10), "host": "allowed.test", "port": 80}
@@ -65,15 +66,14 @@ def reload(candidate: Candidate, least: int) -> Figures:
         seconds, codes, made = [], [], 0
         begin = time.time()
         while len(seconds) < 3 or (made < least and len(seconds) < _MOST_RELOADS):
-            wanted.append(f"d{3000 + len(seconds)}.bulk.test")
-            candidate.write(suite.lab, wanted)
-            done = candidate.reload(suite.lab, timeout=200)
+            done = _one_more(suite, wanted)
             suite.hands.ask("resolve", name="allowed.test")
             seconds.append(done.seconds)
             codes.append(done.code)
             made = len(suite.lab.served(begin, "internet"))
         good, bad = (suite.hands.ask("looped", id=name) for name in ("good", "bad"))
         return {
+            "alone_s": _median(alone),
             "median_s": _median(seconds),
             "max_s": max(seconds),
             "reloads": len(seconds),
@@ -82,6 +82,12 @@ def reload(candidate: Candidate, least: int) -> Figures:
             "failed": len(good["miss"]),
             "leaked": len(bad["hits"]),
         }
+
+
+def _one_more(suite: Suite, wanted: list[str]) -> Done:
+    wanted.append(f"d{len(wanted) + 3000}.bulk.test")
+    suite.candidate.write(suite.lab, wanted)
+    return suite.candidate.reload(suite.lab, timeout=200)
 
 
 def window(candidate: Candidate, runs: int) -> Figures:
