@@ -11,6 +11,7 @@ from mcpconf.cli import (
     compile_commands,
     firewall_commands,
     gateway_commands,
+    init_commands,
     policy_commands,
     probe_commands,
     wait_command,
@@ -33,6 +34,7 @@ for commands in (
     bridge_command,
     client_commands,
     wait_command,
+    init_commands,
 ):
     commands.register(app)
 

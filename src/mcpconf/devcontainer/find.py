@@ -30,13 +30,12 @@ def find(project: Path, config: Path | None = None) -> Found:
         Usage: there are several and none is named, or the one that is named is not one of these.
 
     """
-    project = Path(os.path.abspath(project))
-    roots = list(dict.fromkeys((project, _repository(project))))
+    roots = roots_of(project)
     if config is not None:
         return _named(roots, Path(os.path.abspath(config)))
     for root in roots:
         names = candidates(root)
-        if len(names) > 1 and names[0] not in (USUAL, _AT_ROOT):
+        if len(names) > 1:
             several = ", ".join(quote(n) for n in names[:5])
             raise Usage(
                 f"this project has {len(names)} dev containers: {several}",
@@ -44,7 +43,13 @@ def find(project: Path, config: Path | None = None) -> Found:
             )
         if names:
             return Found(root, names[0], there=True)
-    return Found(project, USUAL, there=False)
+    return Found(roots[0], USUAL, there=False)
+
+
+def roots_of(project: Path) -> list[Path]:
+    """Where a project's files may be: in the directory, or in the root of its repository."""
+    project = Path(os.path.abspath(project))
+    return list(dict.fromkeys((project, _repository(project))))
 
 
 def candidates(root: Path) -> list[str]:

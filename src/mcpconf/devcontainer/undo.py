@@ -49,11 +49,6 @@ def undo(text: str, steps: Sequence[Step] | None) -> Edited:
     return done._replace(notes=tuple(_left(done.root, steps is None)))
 
 
-def still_there(text: str, step: Step) -> bool:
-    """Whether a step's text stands in a devcontainer.json as it was put there."""
-    return _step_back(Edited(text), step).text != text
-
-
 # --- a step, exactly --------------------------------------------------------------------------
 
 

@@ -1,0 +1,214 @@
+"""``init …``, ``remove`` and ``hook …``: into a project's container, and out of it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcpconf import report
+from mcpconf.cli import options as o
+from mcpconf.errors import Exit, Failure
+
+if TYPE_CHECKING:
+    from mcpconf.devcontainer.init import Plan
+    from mcpconf.findings import Finding
+    from mcpconf.readers.around import Target
+    from mcpconf.write import Target as Folders
+
+Feature = Annotated[
+    str,
+    typer.Option(
+        "--feature",
+        help="A published Feature, instead of one in the project.",
+        metavar="REF",
+        show_default=False,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Which devcontainer.json, if there are several.", metavar="FILE"),
+]
+Protect = Annotated[
+    bool | None,
+    typer.Option(
+        "--protect/--no-protect",
+        help="Mount .devcontainer read-only over itself (default: unless --feature).",
+        show_default=False,
+    ),
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Show what would change, write nothing; exit 1 if any.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite files of mcpconf that somebody edited.")
+]
+_BOUND = 1.5  # seconds for all of it; with the start of Python less than two
+_BY_HAND = "run `mcpconf sync` to see what it is"
+
+init = typer.Typer(
+    name="init",
+    help="Prepare a project, so that its container gets what sync writes.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+hook = typer.Typer(name="hook", help="What containers' tools call.", no_args_is_help=True)
+
+
+@init.command()
+def devcontainer(
+    feature: Feature = "",
+    config: Config = None,
+    protect: Protect = None,
+    check: Check = False,
+    force: Force = False,
+    project: o.Project = o.HERE,
+    format: o.AsFormat = o.Format.TEXT,  # noqa: A002  the option's name
+) -> None:
+    """Add mcpconf to a devcontainer.json, byte for byte where nothing has to change."""
+    from mcpconf.devcontainer.find import find
+    from mcpconf.devcontainer.init import Asked, carry_out, plan_init
+
+    found = find(project, config)
+    planned = plan_init(found, Asked(feature, protect, force))
+    if not check:
+        carry_out(planned)
+    _show(planned, format, written=not check)
+    if not planned.changed:
+        report.say("nothing to do: this project has what it needs")
+    elif not check:
+        report.say("commit these files; then `mcpconf sync`, and rebuild the container")
+    raise typer.Exit(Exit.FINDINGS if check and planned.changed else Exit.DONE)
+
+
+def remove(
+    check: Check = False,
+    home: o.Home = None,
+    project: o.Project = o.HERE,
+    format: o.AsFormat = o.Format.TEXT,  # noqa: A002
+) -> None:
+    """Take back what `init` and `sync` wrote for this project; what you changed since stays."""
+    from mcpconf import write
+    from mcpconf.devcontainer.find import roots_of
+    from mcpconf.devcontainer.init import carry_out, clear_folders, plan_remove
+    from mcpconf.readers.places import find_places
+    from mcpconf.service import control
+
+    places = find_places(home.absolute() if home else None)
+    planned = next(filter(None, map(plan_remove, roots_of(project))), None)
+    if check:
+        if planned:
+            _show(planned, format, written=False)
+        raise typer.Exit(Exit.FINDINGS if planned else Exit.DONE)
+    target = _target(home, project)
+    if planned:
+        from mcpconf.devcontainer.hook import unmark
+
+        carry_out(planned)
+        unmark(planned.root)
+        _show(planned, format, written=True)
+    left = write.remove(target)
+    if planned:
+        clear_folders(planned)
+    control.poke(places.gateway)
+    report.findings(left)
+    report.say(
+        "taken back; rebuild the container"
+        if planned
+        else "what sync wrote for this project is gone"
+    )
+
+
+@hook.command()
+def initialize(home: o.Home = None, project: o.Project = o.HERE) -> None:
+    """Compile and start the gateway, before a dev container starts.  Never fails, and is quick."""
+    from mcpconf.devcontainer.hook import TooLate, bounded
+
+    said: list[str] = []
+    try:
+        with bounded(_BOUND):
+            _initialize(home, project, said)
+    except TooLate:
+        said.append(f"this took more than {_BOUND:g} seconds and was left; {_BY_HAND}")
+    except Failure as broken:
+        said.append(f"{broken.message}; {broken.help or _BY_HAND}")
+    except Exception as bug:  # noqa: BLE001  whatever it is, the container has to start
+        said.append(f"stopped with {type(bug).__name__}; {_BY_HAND}")
+    report.say(report.safe(f"mcpconf: {'; '.join(said)}"))
+
+
+def _initialize(home: Path | None, project: Path, said: list[str]) -> None:
+    """Do it; what is to be said comes into ``said`` as soon as it is true."""
+    from mcpconf import write
+    from mcpconf.cli.compile_commands import compiled_project
+    from mcpconf.compiler import with_token
+    from mcpconf.devcontainer.hook import mark
+    from mcpconf.findings import blocking
+
+    looked = o.look(home, project)
+    compiled, target, _ = compiled_project(*looked, with_token=True)
+    if target.kind != "devcontainer" or target.root is None:
+        said.append("this is no dev container's project; `mcpconf init devcontainer` makes it one")
+        return
+    mark(target.root)
+    place = _folders(target)
+    stopped: Sequence[Finding] = blocking(compiled.findings)
+    if not stopped and compiled.plan.routes.routes:
+        compiled = with_token(compiled, target, write.make_token(place))
+    if not stopped:
+        stopped = write.write(write.changes(compiled.artifacts, place), place)
+    if stopped:
+        said.append(f"nothing was written: {stopped[0].message}; {_BY_HAND}")
+        return
+    servers = len(compiled.plan.servers)
+    said.append(f"{servers} server{'' if servers == 1 else 's'}")
+    wrong = sum(f.severity.value == "error" for f in compiled.findings)
+    if wrong:
+        said.append(f"{wrong} error{'' if wrong == 1 else 's'} (`mcpconf plan` shows them)")
+    if compiled.plan.routes.routes:
+        _start_gateway(home, looked[1].gateway, said)
+
+
+def _start_gateway(home: Path | None, gateway: Path, said: list[str]) -> None:
+    from mcpconf.devcontainer.hook import TooLate
+    from mcpconf.service import control, process
+
+    try:
+        process.start(gateway, home.absolute() if home else None)
+        control.poke(gateway)
+        said.append("the gateway runs")
+    except TooLate:
+        said.append("the gateway is still starting")
+    except Failure as broken:
+        said.append(f"{broken.message} (`mcpconf gateway start`)")
+
+
+def _target(home: Path | None, project: Path) -> Folders:
+    from mcpconf.readers.target import find_target
+
+    configuration, places = o.look(home, project)
+    return _folders(find_target(configuration.cwd, configuration.key, places))
+
+
+def _folders(target: Target) -> Folders:
+    from mcpconf.write import Target as Folders
+
+    return Folders(target.container, target.host, target.root)
+
+
+def _show(planned: Plan, format: o.Format, *, written: bool) -> None:  # noqa: A002
+    from mcpconf.report import initial
+
+    if format is o.Format.JSON:
+        report.as_json(initial.plan_json(planned, written=written))
+    else:
+        initial.plan(planned, written=written)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(init)
+    app.command("remove")(remove)
+    app.add_typer(hook)
