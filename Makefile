@@ -2,12 +2,13 @@
 # make sync    the main job, a dry run        make bless    rewrite the golden cases
 # make test    the tests, in two parts        make docs     rewrite the generated pages
 # make bridge  dist/mcpconf-bridge, one file  make bench    start-up, scale, the run-time's speed
+# make firewall  dist/mcpconf-fw, one file    make redteam  all attacks on the firewall, both modes
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup sync test check bless docs bridge bench parity conformance clean
+.PHONY: setup sync test check bless docs bridge firewall redteam bench parity conformance clean
 
 setup: $(VENV)/.done
 
@@ -44,6 +45,14 @@ docs: setup
 
 bridge: setup
 	$(BIN)/python -m mcpconf.bridge.bundle dist/mcpconf-bridge
+
+firewall: setup
+	$(BIN)/python -m mcpconf.firewall.bundle dist/mcpconf-fw
+
+# Needs root and the programs of docs/firewall.md.
+redteam: setup
+	$(BIN)/python -m tests.netns.redteam --mode default $(ARGS)
+	$(BIN)/python -m tests.netns.redteam --mode strict $(ARGS)
 
 bench: setup
 	$(BIN)/python bench/startup.py
