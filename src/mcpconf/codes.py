@@ -372,4 +372,54 @@ RULES: dict[str, Rule] = {
         "and leaves every other byte alone, so it has to understand the file first. Nothing was "
         "written, to neither of them.",
     ),
+    # --- 120-129: DDEV ------------------------------------------------------------------------
+    "MC120": Rule(
+        _W,
+        "the container of Claude Code is not closed",
+        "In a service of somebody else, or in DDEV's web container, mcpconf can put its servers "
+        "and no more: whoever is root there can take any firewall away, and `web` gives root to "
+        "everybody. The service `claude` of mcpconf's own add-on is closed.",
+    ),
+    "MC121": Rule(
+        _W,
+        "a file of secrets is not masked",
+        "`.env` files of the project are covered by an empty file in the container. This one "
+        "could not be.",
+    ),
+    "MC122": Rule(
+        _E,
+        "network_mode in a compose file of DDEV",
+        "DDEV joins every service to its own networks, and breaks off where one has "
+        "`network_mode`. Nothing of mcpconf is written into `.ddev` while that is so.",
+    ),
+    "MC123": Rule(
+        _W,
+        "a DDEV configuration can switch mcpconf's hooks off",
+        "`override_config: true` makes the lists of a file replace those of the files before it "
+        "instead of adding to them, so `ddev start` may not sync any more.",
+    ),
+    "MC124": Rule(
+        _W,
+        "a command of the add-on is gone",
+        "Removing an add-on that lists the whole folder `commands/host` as its own deletes the "
+        "commands of all others. Install mcpconf's again.",
+    ),
+    "MC125": Rule(
+        _W,
+        "a setting of the add-on is not usable",
+        "`.ddev/.env.mcpconf` holds names of images, versions and packages. What is not one is "
+        "left out, so that nothing else can get into a build.",
+    ),
+    "MC126": Rule(
+        _W,
+        "a compose file of DDEV is left aside",
+        "It cannot be read, or is not YAML, so mcpconf does not know whether it has a service for "
+        "Claude Code. DDEV itself will say more.",
+    ),
+    "MC127": Rule(
+        _W,
+        "the gateway may be out of reach of containers",
+        "How a container reaches the host depends on the engine. mcpconf chose the way that "
+        "usually works with yours; on this one something may be missing.",
+    ),
 }

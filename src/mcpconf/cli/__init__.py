@@ -15,6 +15,7 @@ from mcpconf.cli import (
     policy_commands,
     probe_commands,
     wait_command,
+    watch_command,
 )
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ for commands in (
     client_commands,
     wait_command,
     init_commands,
+    watch_command,
 ):
     commands.register(app)
 

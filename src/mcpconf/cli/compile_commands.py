@@ -6,6 +6,7 @@ its work in, and the rest would take a third of that to load (bench/startup.py).
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcpconf.compiler import Compilation
+    from mcpconf.ddev.prepare import Prepared
     from mcpconf.readers.around import Target
     from mcpconf.readers.facts import Facts
     from mcpconf.readers.inputs import Configuration
@@ -41,6 +43,9 @@ Force = Annotated[
 ]
 OrExample = Annotated[
     bool, typer.Option("--or-example", help="Without any server, show the bundled example.")
+]
+StartGateway = Annotated[
+    bool, typer.Option("--start-gateway", help="Start the gateway if it is needed and not running.")
 ]
 Question = Annotated[
     str, typer.Argument(metavar="NAME|HOST|CODE", help="A server, a host or URL, or a code.")
@@ -115,6 +120,9 @@ def plan(
     place = write.Target(target.container, target.host, target.root)
     changes = write.changes(compiled.artifacts, place)
     findings = (*compiled.findings, *(c.finding for c in changes if c.finding))
+    of_ddev = _of_ddev(looked[0], target, compiled, out)
+    if of_ddev:
+        changes, findings = (*changes, *of_ddev.changes), (*findings, *of_ddev.findings)
     if format is o.Format.JSON:
         report.as_json(view.plan_json(compiled, changes, findings))
     else:
@@ -131,6 +139,7 @@ def sync(
     format: o.AsFormat = o.Format.TEXT,  # noqa: A002
     out: o.Out = None,
     force: Force = False,
+    start_gateway: StartGateway = False,
     offline: o.Offline = False,  # noqa: ARG001  it never asks the network
     home_mcp_json: o.HomeMcpJson = False,
 ) -> None:
@@ -150,14 +159,25 @@ def sync(
     if not stopped:
         in_the_way = write.write(changes, place, force=force)
         findings, stopped = (*findings, *in_the_way), in_the_way
+    of_ddev = None if stopped else _of_ddev(looked[0], target, compiled, out)
+    if of_ddev:
+        from mcpconf.ddev import prepare
+
+        prepare.put(of_ddev, target)
+        changes, findings = (*changes, *of_ddev.changes), (*findings, *of_ddev.findings)
     if format is o.Format.JSON:
         report.as_json(view.plan_json(compiled, changes, findings, written=not stopped))
     else:
         report.findings(findings)
         plans.written(compiled, target, changes, stopped)
     if not stopped:
-        _tell_the_gateway(looked[1], changes, needed=bool(compiled.plan.routes.routes))
+        needed = bool(compiled.plan.routes.routes)
+        running = _tell_the_gateway(looked[1], changes, needed=needed, start=start_gateway)
+        if needed and not running and start_gateway:
+            _start_the_gateway(looked[1], home)
         firewall_commands.follows(looked[0], target, changes)
+        if of_ddev:
+            plans.of_ddev(of_ddev)
     leave(findings)
 
 
@@ -207,8 +227,32 @@ def compiled_project(
     return compile_project(survey(configuration), around, target, token), target, around.facts
 
 
-def _tell_the_gateway(places: Places, changes: Sequence[Change], *, needed: bool) -> None:
-    """Let a running gateway see the new routes; say so if there are some and none runs."""
+def _of_ddev(
+    configuration: Configuration, target: Target, compiled: Compilation, out: o.Out
+) -> Prepared | None:
+    """The part of a sync that is in ``.ddev``; None in other projects."""
+    if target.kind != "ddev" or out is not None:
+        return None
+    from mcpconf.ddev.prepare import prepare
+
+    needed = bool(compiled.plan.routes.routes)
+    return prepare(configuration, target, os.environ, needs_gateway=needed)
+
+
+def _start_the_gateway(places: Places, home: o.Home) -> None:
+    from mcpconf.report import runtime
+    from mcpconf.service import process
+
+    runtime.started(process.start(places.gateway, home.absolute() if home else None))
+
+
+def _tell_the_gateway(
+    places: Places, changes: Sequence[Change], *, needed: bool, start: bool
+) -> bool:
+    """Let a running gateway see the new routes, and return whether one runs.
+
+    Says so if there are some and none runs, except where one is about to ``start``.
+    """
     from mcpconf.service import control, only
 
     changed = any(c.kind.value != "unchanged" for c in changes)
@@ -217,8 +261,9 @@ def _tell_the_gateway(places: Places, changes: Sequence[Change], *, needed: bool
         running = control.poke(places.gateway)
     if running and changed and needed:
         _compare_addresses(places)
-    if needed and not running:
+    if needed and not running and not start:
         report.say("the gateway does not run; start it: mcpconf gateway start")
+    return running
 
 
 def _compare_addresses(places: Places) -> None:

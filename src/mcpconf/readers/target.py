@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mcpconf.contract import GATEWAY
+from mcpconf.contract import GATEWAY, GatewayAddress
 from mcpconf.readers.around import Target
 from mcpconf.readers.places import Places
 
@@ -30,6 +30,14 @@ def find_target(cwd: str, key: str, places: Places, out: Path | None = None) -> 
             if os.path.isdir(os.path.join(root, folder)):
                 container = Path(root, folder, inside)
                 host = places.of_project(root)  # one container, one state
-                return Target(kind, container, host, Path(root), PROGRAMS, GATEWAY)
+                gateway = _gateway_of_ddev() if kind == "ddev" else GATEWAY
+                return Target(kind, container, host, Path(root), PROGRAMS, gateway)
     host = places.of_project(cwd)
     return Target("none", host / "container", host, None, PROGRAMS, GATEWAY)
+
+
+def _gateway_of_ddev() -> GatewayAddress:
+    from mcpconf.readers.machine import this_machine  # noqa: PLC0415  for DDEV's projects only
+    from mcpconf.readers.reach import reach  # noqa: PLC0415
+
+    return reach(this_machine(os.environ)).gateway

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mcpconf import report
 from mcpconf.classify import endpoint
 from mcpconf.compiler import Compilation
+from mcpconf.ddev.prepare import Prepared
 from mcpconf.explain import Explanation
 from mcpconf.findings import Finding
 from mcpconf.model import BRIDGE, Remote, Server
@@ -98,6 +100,14 @@ def written(
         f"{len(compiled.plan.egress.rows)} hosts open, "
         f"{len(compiled.plan.routes.routes)} through the gateway"
     )
+
+
+def of_ddev(prepared: Prepared) -> None:
+    """Say what has to follow in DDEV, unless DDEV itself asked for this sync."""
+    if not prepared.installed:
+        report.say("DDEV does not know of mcpconf here; `mcpconf init ddev` puts it in")
+    elif prepared.changed and "MCPCONF_HOOK" not in os.environ:
+        report.say("`ddev restart` takes the new files up")
 
 
 # --- explain, allow, trust, probe -------------------------------------------------------------

@@ -47,7 +47,7 @@ def look(folder: Folder | None, name: str) -> Found:
         return Found(Form.NOTHING)
     link = read_link(folder, name)
     if link is None:
-        return _read(folder.fd, name)
+        return read_plain(folder.fd, name)
     if link != f"{CURRENT}/{name}":
         return Found(Form.OTHER, what=_OTHERS_LINK)
     generation = current(folder)
@@ -58,7 +58,7 @@ def look(folder: Folder | None, name: str) -> Found:
     except (FileNotFoundError, NotADirectoryError):
         return Found(Form.LINK)
     try:
-        found = _read(fd, name)
+        found = read_plain(fd, name)
     finally:
         os.close(fd)
     return found if found.form is Form.OTHER else replace(found, form=Form.LINK)
@@ -68,7 +68,7 @@ def obstacle(folder: Folder) -> str:
     """Say what stands at ``current`` and is not ours; "" when nothing is in the way."""
     link = read_link(folder, CURRENT)
     if link is None:
-        found = _read(folder.fd, CURRENT)
+        found = read_plain(folder.fd, CURRENT)
         return "a file" if found.form is Form.FILE else found.what
     if not GENERATION.fullmatch(link):
         return _OTHERS_LINK
@@ -110,7 +110,7 @@ def entries(fd: int) -> list[str]:
         return sorted(entry.name for entry in found)
 
 
-def _read(fd: int, name: str) -> Found:
+def read_plain(fd: int, name: str) -> Found:
     """Read a regular file; never waits for the other end of a FIFO."""
     try:
         file = os.open(name, os.O_RDONLY | os.O_NONBLOCK | NO_LINK, dir_fd=fd)
