@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcpconf import report
+from mcpconf.cli import ddev_commands
 from mcpconf.cli import options as o
 from mcpconf.errors import Exit, Failure
 
@@ -101,7 +102,8 @@ def remove(
     if check:
         if planned:
             _show(planned, format, written=False)
-        raise typer.Exit(Exit.FINDINGS if planned else Exit.DONE)
+        there = planned or ddev_commands.is_here(home, project)
+        raise typer.Exit(Exit.FINDINGS if there else Exit.DONE)
     target = _target(home, project)
     if planned:
         from mcpconf.devcontainer.hook import unmark
@@ -109,7 +111,8 @@ def remove(
         carry_out(planned)
         unmark(planned.root)
         _show(planned, format, written=True)
-    left = write.remove(target)
+    of_ddev = ddev_commands.removed(home, project)
+    left = write.remove(target) if of_ddev is None else of_ddev
     if planned:
         clear_folders(planned)
     control.poke(places.gateway)
@@ -209,6 +212,7 @@ def _show(planned: Plan, format: o.Format, *, written: bool) -> None:  # noqa: A
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    ddev_commands.register(init)
     app.add_typer(init)
     app.command("remove")(remove)
     app.add_typer(hook)

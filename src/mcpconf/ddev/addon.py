@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mcpconf import write
+from mcpconf import write as writing
 from mcpconf._resources import data
 from mcpconf.ddev import record as records
 from mcpconf.ddev.look import COMPOSE, CONFIG, MANIFEST, look
@@ -41,8 +41,12 @@ class Installed(NamedTuple):
     stopped: bool = False
 
 
-def install(root: Path, state: Path, environ: Mapping[str, str]) -> Installed:
+def install(
+    root: Path, state: Path, environ: Mapping[str, str], *, write: bool = True
+) -> Installed:
     """Put the add-on's files into a project of DDEV's; ``state`` is its directory on the host.
+
+    Without ``write`` it only says what it would do.
 
     Raises Failure where there is no such project, or the files cannot be written.
     """
@@ -61,9 +65,10 @@ def install(root: Path, state: Path, environ: Mapping[str, str]) -> Installed:
     files = [f for f in _files() if os.path.basename(f.path) not in rendered]
     changes = project_files.compare(files, root)
     made = _missing_folders(files, root)
-    if made:
+    if write and made:
         _remember(made, state)
-    project_files.write(files, changes, root)
+    if write:
+        project_files.write(files, changes, root)
     return Installed(changes, project_files.in_the_way(changes))
 
 
@@ -86,7 +91,7 @@ def remove(target: Target) -> tuple[Finding, ...]:
     made = _made(target.host)
     records.forget(target.host)
     (target.host / INIT).unlink(missing_ok=True)
-    left += write.remove(write.Target(target.container, target.host, root))
+    left += writing.remove(writing.Target(target.container, target.host, root))
     folders = [_OURS, f"{_OURS}/build", f"{_OURS}/container", *(() if by_ddev else made)]
     project_files.remove_empty(folders, root)
     return left

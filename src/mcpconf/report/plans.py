@@ -89,10 +89,7 @@ def written(
         codes = ", ".join(dict.fromkeys(f.code for f in stopped))
         report.say(f"nothing was written because of {codes}: the container keeps what it has")
         return
-    changed = [c for c in changes if c.kind.value != "unchanged"]
-    for change in changed:
-        report.out(f"{change.kind.value:9}  {report.shown_path(str(change.path))}")
-    if not changed:
+    if not changed(changes):
         report.say("everything was up to date")
     carried = sum(p.entry is not None for p in compiled.plan.servers)
     report.say(
@@ -100,6 +97,14 @@ def written(
         f"{len(compiled.plan.egress.rows)} hosts open, "
         f"{len(compiled.plan.routes.routes)} through the gateway"
     )
+
+
+def changed(changes: Sequence[Change]) -> bool:
+    """List what is not as it was; False where everything is."""
+    other = [c for c in changes if c.kind is not Kind.UNCHANGED]
+    for change in other:
+        report.out(f"{change.kind.value:9}  {report.shown_path(str(change.path))}")
+    return bool(other)
 
 
 def of_ddev(prepared: Prepared) -> None:
