@@ -1,0 +1,1 @@
+"""Dev containers: the editor, what init does to a project, the Feature."""
