@@ -20,8 +20,8 @@ Run = Callable[[str, str], list[Check]]
 QUICK = {
     "strict": "basic est window explain http tls told together".split(),
     "default": """
-        basic est window fail env unpriv explain ports names lies packets streams revive foreign
-        resolv missing told together nft
+        nft env revive est rotate streams resolv missing foreign change basic window fail unpriv
+        explain ports names lies packets told together sockets
     """.split(),
 }
 CASES = [(mode, group) for mode, groups in QUICK.items() for group in groups]

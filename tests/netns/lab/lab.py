@@ -118,9 +118,9 @@ class Lab:
         saved = self.force(f"iptables-{self._docker_backend}-save -t nat")
         return sum("127.0.0.11" in line for line in saved.splitlines())
 
-    def docker_dns_port(self) -> int:
-        """The port for datagrams at which Docker's resolver really is."""
-        return self._docker_ports()["udp"]
+    def docker_dns_port(self, protocol: str) -> int:
+        """The port at which Docker's resolver really is, for ``udp`` or ``tcp``."""
+        return self._docker_ports()[protocol]
 
     # --- the world around it ---
 

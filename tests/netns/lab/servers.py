@@ -32,6 +32,13 @@ _PAGES = {
 }
 """What public scripts ask of api.github.com."""
 _TICKS_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+_SWITCH = (
+    "HTTP/1.1 101 Switching Protocols",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",  # of the key in RFC 6455, 1.3
+    "\r\n",
+)
 _TICK = b"5\r\ntick\n\r\n"
 _CHUNK = bytes(65536)
 _IDLE = 120
@@ -127,6 +134,7 @@ async def _request(line: bytes, reader: asyncio.StreamReader) -> dict[str, Any]:
         "hosts": hosts,
         "tok": headers.get("x-token"),
         "body": body[:200].decode("latin-1"),
+        "upgrade": headers.get("upgrade") == "websocket",
         "keep": headers.get("connection", "").lower() == "keep-alive",
     }
 
@@ -142,6 +150,9 @@ async def _respond(
         await _pour(writer, int(number))
         return False
     keep = request["keep"]
+    if request["upgrade"]:
+        writer.write("\r\n".join(_SWITCH).encode())
+        return True
     shown = {**ends, **{key: request[key] for key in ("host", "path", "tok")}, "lab": True}
     body = json.dumps(_PAGES.get(path, shown))
     writer.write((_HEAD.format(len(body), "keep-alive" if keep else "close") + body).encode())

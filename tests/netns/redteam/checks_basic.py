@@ -116,7 +116,7 @@ def _through_resolv_conf(suite: Suite) -> None:
 
 
 def _past_the_rules_of_docker(suite: Suite) -> None:
-    port = suite.lab.docker_dns_port()
+    port = suite.lab.docker_dns_port("udp")
     order = {"server": DOCKER_DNS, "port": port, "name": "{tok}.exfil.test"}
     suite.attempts(deny("dns.exfil.docker-resolver-highport", "dns", "dns", **order))
 

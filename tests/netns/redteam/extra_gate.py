@@ -13,6 +13,7 @@ _GOOD, _EVIL = "good.cdn.test", "evil.cdn.test"
 _WEB = {"dst": CDN4, "port": 80}
 _TLS = {"dst": CDN4, "port": 443, "kind": "tls"}
 _FEW = 60
+_KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, 1.3
 
 
 def http(suite: Suite) -> None:
@@ -82,6 +83,8 @@ def _http_allowed() -> Iterator[Attempt]:
         yield allow(f"http.good.{name}", **_WEB, request=text)
     good = _text(get, f"Host: {_GOOD}")
     yield allow("http.good.second-request", **_WEB, request=_alive(_GOOD), second=good)
+    upgrade = _text(get, f"Host: {_GOOD}", "Connection: Upgrade", "Upgrade: websocket", _KEY)
+    yield allow("http.good.websocket", **_WEB, request=upgrade, second="frames of {tok}\r\n")
     yield allow("http.good.byte-by-byte", **_WEB, request=good, piece=1)
     other = {"name": "allowed.test", "port": 80, "v": 6}
     yield allow("http.good.ipv6", "allow6", **other)

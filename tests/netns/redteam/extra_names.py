@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 
-from tests.netns.lab.addresses import METADATA4, NEIGHBOUR4, NEIGHBOUR6, host4
+from tests.netns.lab.addresses import GATEWAY4, METADATA4, NEIGHBOUR4, NEIGHBOUR6, host4
+from tests.netns.lab.docker_dns import ADDRESS as DOCKER_DNS
 from tests.netns.redteam.candidate import NAMES, POLICY
 from tests.netns.redteam.suite import Suite, allow, deny
 
 _LIES = {
     "neighbour": ("A", NEIGHBOUR4),
+    "gateway": ("A", GATEWAY4),
     "metadata": ("A", METADATA4),
     "shared-space": ("A", "100.64.0.1"),
     "azure": ("A", "168.63.129.16"),
@@ -73,12 +75,15 @@ def names(suite: Suite) -> None:
     for name in ("loop1.test", "self.test"):
         suite.hands.ask("resolve", name=name)
     suite.reached("dns.after-loops", "allow", suite.can(name="allowed.test", v=4), "allow")
+    spins = {"name": "spin.test", "port": 443, "kind": "tls", "v": 4, "timeout": 5}
+    suite.attempts(*(allow("dns.many-at-once", "rotate", **spins) for _ in range(60)))
     suite.reached("dns.ttl-0", "rotate", suite.can(name="brief.test", v=4), "allow")
     _huge(suite, server)
 
 
 def _questions(suite: Suite, server: str) -> None:
     ask = {"server": server}
+    past = {"server": DOCKER_DNS, "port": suite.lab.docker_dns_port("tcp")}
     suite.attempts(
         allow("dns.upper-case", "allow", "dns", **ask, name="ALLOWED.TEST"),
         allow("dns.mixed-case", "allow", "dns", **ask, name="aLLoWeD2.tEsT"),
@@ -92,6 +97,7 @@ def _questions(suite: Suite, server: str) -> None:
         deny("dns.exfil.above-wildcard", "dns", "dns", **ask, name="{tok}wild.test"),
         deny("dns.exfil.cname", "dns", "dns", **ask, name="{tok}.exfil.test", qtype="CNAME"),
         deny("dns.exfil.hard-coded", "dns", "dns", server="8.8.8.8", name="{tok}.exfil.test"),
+        deny("dns.exfil.docker-by-stream", "dns", "dns", **past, name="{tok}.exfil.test", tcp=True),
         deny(
             "dns.exfil.dot", "dns", "dns", server="8.8.8.8", port=853, tls=True, name="{tok}.test"
         ),

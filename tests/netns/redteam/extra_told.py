@@ -6,10 +6,11 @@ import time
 
 from tests.netns.lab.addresses import CDN4, EVIL6, host4
 from tests.netns.redteam.checks_basic import basic
-from tests.netns.redteam.checks_surroundings import explaining
 from tests.netns.redteam.checks_time import established, window
 from tests.netns.redteam.suite import Suite
 
+_CONNECT = "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('{path}')\""
+_WRITABLE = "find /run /etc /usr/local -path '*mcpconf*' -writable -not -type l"
 _ONLY_NFT = "rm -f /usr/sbin/ip*tables* /usr/sbin/xtables* /usr/sbin/ipset"
 
 
@@ -40,7 +41,17 @@ def _said(suite: Suite, check: str, host: str, *words: str) -> None:
     suite.right(f"told.{check}", "log", not absent, f"not said: {absent}", out=said[-200:])
 
 
+def sockets(suite: Suite) -> None:
+    """The agent reaches no control socket of an engine, and can write nothing of the firewall."""
+    suite.applied()
+    for path in suite.lab.force("find /run /var/run /tmp -type s").split():
+        done = suite.hands.ask("run", line=_CONNECT.format(path=path))
+        suite.right("socket.refused", "priv", done["rc"] != 0, path)
+    found = suite.hands.ask("run", line=_WRITABLE)["out"]
+    suite.right("socket.nothing-writable", "priv", not found, found[:200])
+
+
 def only_nft(suite: Suite) -> None:
     with suite.variant("nft.", _ONLY_NFT, docker_backend="native"):
-        for group in (basic, established, window, explaining):
+        for group in (basic, established, window):
             group(suite)

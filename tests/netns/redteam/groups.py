@@ -10,11 +10,12 @@ from tests.netns.redteam.checks_failure import failure
 from tests.netns.redteam.checks_kill import kill
 from tests.netns.redteam.checks_surroundings import explaining, scale, surroundings, unprivileged
 from tests.netns.redteam.checks_time import established, rotate, window
+from tests.netns.redteam.extra_change import change, limits
 from tests.netns.redteam.extra_gate import http, tls
 from tests.netns.redteam.extra_names import lies, names, ports
 from tests.netns.redteam.extra_packets import packets, streams
 from tests.netns.redteam.extra_together import together
-from tests.netns.redteam.extra_told import only_nft, told
+from tests.netns.redteam.extra_told import only_nft, sockets, told
 from tests.netns.redteam.extra_upkeep import foreign, missing, resolvers, revive
 from tests.netns.redteam.suite import Suite
 
@@ -42,6 +43,9 @@ EXTRA: dict[str, Group] = {
     "foreign": foreign,
     "resolv": resolvers,
     "missing": missing,
+    "change": change,
+    "limits": limits,
+    "sockets": sockets,
     "told": told,
     "together": together,
     "nft": only_nft,

@@ -19,6 +19,7 @@ from tests.netns.lab.logs import Entry
 from tests.netns.redteam.candidate import NAMES, Candidate, Done, Policy
 from tests.netns.redteam.hands import Hands, Pending, answer
 
+_ALIVE = 1.0  # seconds; a stream ticks every 0.1 s
 _SETTLED = 0.25  # until the logs have everything
 _KIND = Kind()
 
@@ -181,6 +182,23 @@ class Suite:
         # An answer that a resolver of the container made up is no leak, a query that leaves is.
         told = good and attempt.op != "dns" and attempt.need is None
         self.reached(attempt.id, attempt.tier, told or bool(evidence), "deny", ev=evidence)
+
+    def cut(self, check: str, stream: str, seconds: float) -> None:
+        """Judge a stream that must end within ``seconds``.
+
+        What its server sends before it misses an answer still arrives.
+        """
+        end = time.time() + seconds
+        while (found := self.hands.ask("held", id=stream))["age"] < _ALIVE and time.time() < end:
+            time.sleep(0.1)
+        got = "keep" if found["age"] < _ALIVE else "cut"
+        self.record(check, "est", "cut", got, err=found["closed"], ticks=found["n"])
+
+    def keep(self, check: str, stream: str, **detail: Any) -> None:
+        """Judge a stream that must go on."""
+        found = self.hands.ask("held", id=stream)
+        got = "keep" if found["age"] < _ALIVE else "cut"
+        self.record(check, "est", "keep", got, err=found["closed"], **detail)
 
     # --- single questions ---
 

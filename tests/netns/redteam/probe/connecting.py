@@ -33,13 +33,11 @@ def connected(address: str, port: int, timeout: float, protocol: int = 0) -> soc
 def tcp(order: Order) -> Found:
     """Connect to ``dst`` or to ``name`` (of family ``v``), say something, and look who answers.
 
-    ``kind``: ``http``, ``tls`` (HTTP in TLS) or ``raw``; ``idle``: seconds of silence before the
-    first word; ``protocol``: another than TCP.  ``ok`` only when the laboratory's own server
+    ``kind``: ``http``, ``tls`` (HTTP in TLS) or ``raw``; ``protocol``: another than TCP.  ``ok`` only when the laboratory's own server
     answered.
     """
     timeout, token = order.get("timeout", 1.5), order["tok"].encode()
     with _first(_targets(order), order, timeout) as sock:
-        time.sleep(order.get("idle", 0))
         heard = _TALKS[order.get("kind", "http")](sock, order, timeout)
     good = token in heard or b'"lab"' in heard or b"LAB-" in heard
     return {"ok": good, "heard": heard[-200:].decode("latin-1")}
@@ -87,10 +85,11 @@ def _first(targets: list[str], order: Order, timeout: float) -> socket.socket:
 
 
 def _http(sock: socket.socket, order: Order, timeout: float) -> bytes:
-    """Send the request, in segments of ``piece`` bytes; then, if there is one, the second."""
+    """Send the request, in segments of ``piece`` bytes; ``idle`` seconds later the second."""
     send(sock, request(order, order.get("name", order.get("dst", ""))), order.get("piece", 0))
     heard = received(sock, timeout, order.get("answers", 1))
     if "second" in order:
+        time.sleep(order.get("idle", 0))
         sock.sendall(request({**order, "request": order["second"]}, ""))
         heard = received(sock, timeout)
     return heard
