@@ -8,16 +8,38 @@ from typing import Any
 from hypothesis import strategies as st
 
 _BLANKS = ["", "", "", " ", "  ", "\t", "\n", "\n  ", "\r\n\t", "\r", "\n\n"]
-_COMMENTS = ["// note\n", "//\r\n", "/* note */", "/* a\n b */", "// \" , } ]\n", "/**/", "// ünï 🙂\n"]
-_NAMES = ["name", "image", "service", "workspaceFolder", "forwardPorts", "a b", "ä", 'q"', "\\", "//", "🙂"]
+_COMMENTS = [
+    "// note\n",
+    "//\r\n",
+    "/* note */",
+    "/* a\n b */",
+    '// " , } ]\n',
+    "/**/",
+    "// ünï 🙂\n",
+]
+_NAMES = [
+    "name",
+    "image",
+    "service",
+    "workspaceFolder",
+    "forwardPorts",
+    "a b",
+    "ä",
+    'q"',
+    "\\",
+    "//",
+    "🙂",
+]
 _SCALARS = st.one_of(
     st.sampled_from([0, 1, -2.5, 10**9, True, False, None, "", "x", "a // b", "/* c */", "ü", '"']),
-    st.text(max_size=8).filter(lambda t: "\ud800" > max(t, default="a") or max(t) > "\udfff"),
+    st.text(max_size=8).filter(lambda t: max(t, default="a") < "\ud800" or max(t) > "\udfff"),
 )
 trivia = st.lists(st.sampled_from([*_BLANKS, *_COMMENTS]), max_size=3).map("".join)
 values = st.recursive(
     _SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 _COMMANDS = st.sampled_from(
@@ -33,10 +55,16 @@ _COMMANDS = st.sampled_from(
 )
 _MOUNT = "source=x,target=/etc/mcpconf,type=bind"
 _PROPERTIES: dict[str, st.SearchStrategy[Any]] = {
-    "features": st.sampled_from([{}, {"ghcr.io/a/b:1": {}}, {"ghcr.io/x/mcpconf:0": {"mode": "strict"}}]),
+    "features": st.sampled_from(
+        [{}, {"ghcr.io/a/b:1": {}}, {"ghcr.io/x/mcpconf:0": {"mode": "strict"}}]
+    ),
     "initializeCommand": st.one_of(_COMMANDS, st.just({"mcpconf": "mine"})),
-    "runArgs": st.sampled_from([[], ["--init"], ["--network=host"], ["--add-host=host.docker.internal:1.2.3.4"]]),
-    "mounts": st.sampled_from([[], ["source=a,target=/b,type=volume"], [_MOUNT], [{"target": "/etc/mcpconf"}]]),
+    "runArgs": st.sampled_from(
+        [[], ["--init"], ["--network=host"], ["--add-host=host.docker.internal:1.2.3.4"]]
+    ),
+    "mounts": st.sampled_from(
+        [[], ["source=a,target=/b,type=volume"], [_MOUNT], [{"target": "/etc/mcpconf"}]]
+    ),
     "dockerComposeFile": st.sampled_from(["a.yml", ["a.yml", "b.yml"], []]),
     "postStartCommand": _COMMANDS,
     "postAttachCommand": _COMMANDS,
@@ -54,17 +82,23 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def texts(draw: st.DrawFn, value: Any = None, depth: int = 0) -> str:
+def texts(draw: st.DrawFn, value: Any) -> str:
     """A text of a value.  A few layouts are what people have, the others are wild."""
     layout = draw(st.sampled_from(["wild", "two", "four", "tab", "line"]))
     newline = draw(st.sampled_from(["\n", "\r\n"]))
     if layout == "wild":
         body = draw(trivia) + draw(_wild(value)) + draw(trivia)
     elif layout == "line":
-        body = json.dumps(value, ensure_ascii=draw(st.booleans()), separators=draw(st.sampled_from([(",", ":"), (", ", ": ")])))
+        body = json.dumps(
+            value,
+            ensure_ascii=draw(st.booleans()),
+            separators=draw(st.sampled_from([(",", ":"), (", ", ": ")])),
+        )
     else:
         indent = {"two": 2, "four": 4, "tab": "\t"}[layout]
-        body = _commented(draw, json.dumps(value, ensure_ascii=False, indent=indent)) + draw(st.sampled_from(["", "\n"]))
+        body = _commented(draw, json.dumps(value, ensure_ascii=False, indent=indent)) + draw(
+            st.sampled_from(["", "\n"])
+        )
         body = body.replace("\n", newline)
     return draw(st.sampled_from(["", "", "\ufeff"])) + body
 
@@ -85,7 +119,8 @@ def _commented(draw: st.DrawFn, text: str) -> str:
 def _wild(draw: st.DrawFn, value: Any) -> str:
     if isinstance(value, dict):
         members = [
-            f"{_name(draw, k)}{draw(trivia)}:{draw(trivia)}{draw(_wild(v))}" for k, v in value.items()
+            f"{_name(draw, k)}{draw(trivia)}:{draw(trivia)}{draw(_wild(v))}"
+            for k, v in value.items()
         ]
         return _box(draw, "{}", members)
     if isinstance(value, list):

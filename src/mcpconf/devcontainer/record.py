@@ -85,7 +85,8 @@ def _loaded(found: dict[str, Any]) -> Step:
     if before.strip() or after.strip(" ,"):
         raise ValueError
     put = Inserted(_text(before), _text(item), _text(after), bool(comma))
-    jsonc.parse(put.item if not put.item.startswith(f"{jsonc.quoted(path[-1])}: ") else "0")
+    member = put.item.startswith(f"{jsonc.quoted(path[-1])}: ")
+    jsonc.parse(f"{{{put.item}}}" if member else f"[{put.item}]")
     return Step(path, put)
 
 

@@ -58,6 +58,8 @@ def _step_back(done: Edited, step: Step) -> Edited:
         return done
     if step.put is not None:
         text = jsonc.cut(done.text, box, item, step.put)
+        if text is None and _says(item, step.put.item):
+            text = jsonc.cut_anyhow(done.text, box, item)  # it was only laid out anew
         return done if text is None else _said(done, text, step.path[0])
     if jsonc.raw(done.text, item.value) != step.new:
         return done
@@ -75,6 +77,13 @@ def _find(text: str, step: Step) -> tuple[Value | None, Item | None]:
     wanted = jsonc.parse(step.put.item).plain  # an element of the array of that name
     elements = [i for i in item.value.items or () if i.key is None and i.value.plain == wanted]
     return item.value, elements[-1] if elements else None
+
+
+def _says(item: Item, spelled: str) -> bool:
+    """Whether an item has the value of another one as it is spelled."""
+    box = f"[{spelled}]" if item.key is None else f"{{{spelled}}}"
+    wanted = jsonc.parse(box).items or ()
+    return [(i.key, i.value.plain) for i in wanted] == [(item.key, item.value.plain)]
 
 
 def _key(step: Step) -> str:
