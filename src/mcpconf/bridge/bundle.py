@@ -19,7 +19,12 @@ _ORDER = """
 
 def bundle() -> bytes:
     """Return the one file: the text, and its code for this Python."""
-    return with_code((onefile.header() + source()).encode())
+    return with_code(text())
+
+
+def text() -> bytes:
+    """Return it without the code: the same from every Python."""
+    return (onefile.header() + source()).encode()
 
 
 def source() -> str:

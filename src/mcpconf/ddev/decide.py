@@ -47,7 +47,7 @@ def decide(seen: Seen, folder: str, *, needs_gateway: bool) -> Decision:
     service = _service(settings, services)
     findings += [_setting(text, folder) for text in wrong]
     findings += _remarks(seen, folder)
-    findings += _honest(service, settings)
+    findings += _honest(service)
     if needs_gateway and seen.reach.doubt:
         findings.append(_doubt(seen))
     stopping = [*_networks(services, folder)]
@@ -134,7 +134,7 @@ def _networks(services: list[_Found], folder: str) -> Iterator[Finding]:
             yield Finding(
                 "MC122",
                 f"service {quote(service.name)} in {quote(service.file)}: network_mode cannot be "
-                "combined with the two networks that DDEV adds to every service",
+                "combined with the two networks DDEV adds to every service",
                 _at(folder, service.file),
                 ("DDEV itself breaks off with this file", "the files of mcpconf stay as they are"),
                 ("remove `network_mode` from it, or the service",),
@@ -190,7 +190,7 @@ def _remarks(seen: Seen, folder: str) -> Iterator[Finding]:
         )
 
 
-def _honest(service: Service, settings: Settings) -> Iterator[Finding]:
+def _honest(service: Service) -> Iterator[Finding]:
     """What a container that is not ours cannot promise."""
     if service.kind == "beside":
         yield Finding(
@@ -208,14 +208,9 @@ def _honest(service: Service, settings: Settings) -> Iterator[Finding]:
             ),
         )
     if service.kind == "web":
-        force = (
-            "its firewall protects against accidents only"
-            if settings.web_firewall
-            else "no firewall is in force there"
-        )
         yield Finding(
             "MC120",
-            f"Claude Code runs in `web`, where it can become root by sudo: {force}",
+            "Claude Code runs in `web`, where it can become root by sudo: no firewall is in force",
             None,
             (
                 "`.env` files are not masked there, because the site needs them",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mcpconf._resources import data
 from mcpconf.bridge import bundle as bridge
-from mcpconf.bridge.itself import CODE_MARK
 from mcpconf.ddev.decide import Decision
 from mcpconf.ddev.look import COMPOSE, CONFIG, Seen
 from mcpconf.firewall import bundle as firewall
@@ -53,7 +53,6 @@ def render(decision: Decision, seen: Seen, preferences: str) -> tuple[ProjectFil
         "masks": seen.masks,
         "devcontainer": seen.devcontainer,
         "close_web": not seen.mutagen,
-        "web_firewall": decision.service.kind == "web" and decision.settings.web_firewall,
     }
     return (
         ProjectFile(".ddev/mcpconf/.gitignore", _SIGNED + b"*\n"),
@@ -88,11 +87,18 @@ def _build() -> list[ProjectFile]:
         ProjectFile(f".ddev/mcpconf/build/{p.name}", p.read_bytes(), _mode(p))
         for p in _files(folder)
     ]
-    for name, bundle in (("mcpconf-bridge", bridge.bundle), ("mcpconf-fw", firewall.bundle)):
-        first, _, rest = bundle().partition(CODE_MARK)[0].partition(b"\n")
-        text = first + b"\n" + _SIGNED + rest
-        found.append(ProjectFile(f".ddev/mcpconf/build/{name}", text, 0o755))
+    found += [ProjectFile(f".ddev/mcpconf/build/{n}", t, 0o755) for n, t in _programs().items()]
     return found
+
+
+@cache
+def _programs() -> dict[str, bytes]:
+    """Our two programs as signed text; the image's own Python compiles them."""
+    signed = {}
+    for name, text in (("mcpconf-bridge", bridge.text()), ("mcpconf-fw", firewall.text())):
+        first, _, rest = text.partition(b"\n")
+        signed[name] = first + b"\n" + _SIGNED + rest
+    return signed
 
 
 def _files(folder: Path) -> list[Path]:

@@ -29,7 +29,6 @@ class Settings(NamedTuple):
     claude_code: str = "latest"
     apt: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
-    web_firewall: bool = False
 
 
 def read_settings(text: str) -> tuple[Settings, list[str]]:
@@ -55,7 +54,6 @@ def read_settings(text: str) -> tuple[Settings, list[str]]:
         claude_code=one("MCPCONF_CLAUDE_CODE", _VERSION, "latest"),
         apt=several("MCPCONF_APT", _APT),
         npm=several("MCPCONF_NPM", _NPM),
-        web_firewall=found.get("MCPCONF_WEB_FIREWALL", "").lower() in ("1", "true", "yes"),
     )
     return settings, wrong
 

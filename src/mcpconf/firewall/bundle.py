@@ -17,18 +17,26 @@ from mcpconf.firewall.run import SYSTEM_PATH
 _TITLE = "The firewall of mcpconf, Apache-2.0.  Made from src/mcpconf/firewall/: change it there."
 
 # The initial network namespace is the machine's own; nothing is closed there (look.py says so).
-# Where nothing of ours is in force yet, rules that a stranger set must not let anything pass.
+# Where nothing of ours is in force yet, a stranger's rules must not let anything pass either.
+# With nftables alone a table of its own closes, which the real one's first transaction replaces.
 _CLOSE = f"""\
 PATH={SYSTEM_PATH}
 if [ "$1" = apply ] && [ ! -e /proc/sys/net/core/dev_weight ]; then
-  for family in iptables ip6tables; do
-    if [ -e {RUN}/state.json ]; then
-      $family -w 5 -P OUTPUT DROP
-    else
-      printf '%s\\n' '*filter' ':OUTPUT DROP [0:0]' ':MCP-OUT - [0:0]' '-A MCP-OUT -j DROP' \\
-        '-I OUTPUT 1 -j MCP-OUT' COMMIT | $family-restore -w 5 --noflush
-    fi &
-  done 2>/dev/null
+  if command -v iptables-restore >/dev/null; then
+    for family in iptables ip6tables; do
+      if [ -e {RUN}/state.json ]; then
+        printf '%s\\n' '*filter' ':OUTPUT DROP [0:0]' ':FORWARD DROP [0:0]' COMMIT
+      else
+        printf '%s\\n' '*filter' ':OUTPUT DROP [0:0]' ':FORWARD DROP [0:0]' ':MCP-OUT - [0:0]' \\
+          '-A MCP-OUT -j DROP' '-I OUTPUT 1 -j MCP-OUT' COMMIT
+      fi | $family-restore -w 5 --noflush &
+    done
+  elif [ ! -e {RUN}/state.json ]; then
+    printf '%s\\n' 'add table inet mcpconf' 'delete table inet mcpconf' 'add table inet mcpconf' \\
+      'add chain inet mcpconf mcp-out {{ type filter hook output priority 0; policy drop; }}' \\
+      'add chain inet mcpconf mcp-fwd {{ type filter hook forward priority 0; policy drop; }}' \\
+      | nft -f -
+  fi 2>/dev/null
   wait
 fi
 """
@@ -36,7 +44,12 @@ fi
 
 def bundle() -> bytes:
     """Return the one file: the text, and its code for this Python."""
-    return with_code((onefile.header(_CLOSE) + source()).encode())
+    return with_code(text())
+
+
+def text() -> bytes:
+    """Return it without the code: the same from every Python."""
+    return (onefile.header(_CLOSE) + source()).encode()
 
 
 def source() -> str:

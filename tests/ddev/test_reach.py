@@ -1,0 +1,112 @@
+"""How a container reaches the gateway: the table of DDEV's own rules, and how they are seen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mcpconf.readers.machine import this_machine
+from mcpconf.readers.reach import Machine, reach
+
+ALIAS, DDEVS = "mcpconf-gateway", "host.docker.internal"
+WSL = {"wsl": True}
+MAC = {"system": "darwin"}
+
+TABLE = [
+    ({}, ALIAS, ""),
+    ({"ide": "192.0.2.7"}, ALIAS, ""),  # ours does not follow the debugger
+    ({"engine": "podman"}, ALIAS, ""),
+    ({"engine": "podman-rootless"}, ALIAS, "gateway_listen"),
+    ({"engine": "rootless"}, DDEVS, "loopback"),
+    ({"engine": "rootless", "ide": "192.0.2.7"}, DDEVS, "elsewhere"),
+    ({**WSL}, ALIAS, ""),
+    ({**WSL, "ide": "wsl2"}, ALIAS, ""),
+    ({**WSL, "engine": "desktop"}, DDEVS, "Windows"),
+    ({**MAC, "engine": "desktop"}, DDEVS, ""),
+    ({**MAC, "engine": "orbstack"}, DDEVS, ""),
+    ({**MAC, "engine": "desktop", "ide": "container"}, ALIAS, ""),
+    ({**MAC, "engine": "colima"}, DDEVS, ""),
+    ({**MAC, "engine": "colima", "ide": "container"}, DDEVS, "elsewhere"),
+    ({"cloud": True}, ALIAS, ""),
+    ({"cloud": True, "engine": "rootless"}, ALIAS, ""),
+]
+
+
+@pytest.mark.parametrize(("seen", "name", "doubt"), TABLE)
+def test_the_table(seen: dict, name: str, doubt: str) -> None:
+    found = reach(Machine(**seen))
+    assert found.gateway.host == name
+    assert found.extra_hosts == ((f"{ALIAS}:host-gateway",) if name == ALIAS else ())
+    assert doubt in found.doubt
+    assert bool(doubt) == bool(found.doubt)
+    assert found.why
+
+
+def context(home: Path, name: str, endpoint: str) -> dict[str, str]:
+    """The client's configuration, with this context in use."""
+    folder = home / ".docker/contexts/meta" / sha256(name.encode()).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / "meta.json").write_text(json.dumps({"Endpoints": {"docker": {"Host": endpoint}}}))
+    (home / ".docker/config.json").write_text(json.dumps({"currentContext": name}))
+    return {"HOME": str(home)}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "engine"),
+    [
+        ("unix:///home/ada/.colima/default/docker.sock", "colima"),
+        ("unix:///Users/ada/.orbstack/run/docker.sock", "orbstack"),
+        ("unix:///home/ada/.docker/desktop/docker.sock", "desktop"),
+        ("unix:///Users/ada/.docker/run/docker.sock", "desktop"),
+        ("unix:///run/user/1000/docker.sock", "rootless"),
+        ("unix:///run/user/1000/podman/podman.sock", "podman-rootless"),
+        ("unix:///run/podman/podman.sock", "podman"),
+        ("tcp://192.0.2.1:2376", "docker"),
+    ],
+)
+def test_the_engine_is_known_by_its_endpoint(tmp_path: Path, endpoint: str, engine: str) -> None:
+    by_variable = this_machine({"DOCKER_HOST": endpoint, "HOME": "/nowhere"}, str(tmp_path))
+    by_context = this_machine(context(tmp_path / "home", "mine", endpoint), str(tmp_path))
+    if sys.platform == "linux" or engine != "docker":
+        assert by_variable.engine == engine
+        assert by_context.engine == engine
+
+
+def test_the_usual_socket_may_be_a_link_of_a_desktop_engine(tmp_path: Path) -> None:
+    socket = tmp_path / "var/run/docker.sock"
+    socket.parent.mkdir(parents=True)
+    socket.symlink_to("/Users/ada/.orbstack/run/docker.sock")
+    assert this_machine({"HOME": "/nowhere"}, str(tmp_path)).engine == "orbstack"
+
+
+def test_wsl_and_docker_desktop_beside_it(tmp_path: Path) -> None:
+    kernel = "5.15.167.4-microsoft-standard-WSL2"
+    machine = this_machine({"HOME": "/nowhere"}, str(tmp_path), kernel)
+    assert machine.wsl
+    assert machine.engine == "docker"
+    (tmp_path / "mnt/wsl/docker-desktop").mkdir(parents=True)
+    assert this_machine({"HOME": "/nowhere"}, str(tmp_path), kernel).engine == "desktop"
+
+
+@pytest.mark.parametrize("folder", [".ddev", ".config/ddev"])
+def test_ddevs_global_setting(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "global_config.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text('omit_containers: []\nxdebug_ide_location: "192.0.2.7"\n')
+    assert this_machine({"HOME": str(tmp_path)}, str(tmp_path)).ide == "192.0.2.7"
+    assert not this_machine({"HOME": "/nowhere"}, str(tmp_path)).ide
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"currentContext": 7}', '{"currentContext": "x"}'])
+def test_a_broken_configuration_of_docker_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text(text)
+    assert this_machine({"HOME": str(tmp_path)}, str(tmp_path)).engine in ("docker", "desktop")
+
+
+def test_codespaces() -> None:
+    assert this_machine({"HOME": "/nowhere", "CODESPACES": "true"}).cloud
