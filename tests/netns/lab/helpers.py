@@ -2,7 +2,7 @@
 
 ``python -m tests.netns.lab.helpers STATE JSON`` with ``{NAMESPACE: [PID, [WHAT, …]], …}``.  Whoever
 holds the other end of its stdin keeps everything alive; when that closes, by whatever cause, all
-end.
+end, and ``STATE`` is removed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import json
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -26,12 +27,16 @@ from tests.netns.lab.sniffer import WATCHED, watch
 def end_with_stdin() -> None:
     """End this process when its stdin ends."""
 
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
+    def end() -> None:
+        _wait_for_end()
         os._exit(0)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _wait_for_end() -> None:
+    while os.read(0, 4096):
+        pass
 
 
 def main() -> None:
@@ -39,8 +44,8 @@ def main() -> None:
     for pid, tasks in plan.values():
         for task in tasks:
             _start(pid, _task(state, task))
-    end_with_stdin()
-    threading.Event().wait()
+    _wait_for_end()
+    shutil.rmtree(state, ignore_errors=True)
 
 
 def _start(pid: int, run: Callable[[], None]) -> None:

@@ -185,7 +185,7 @@ class Lab:
     def _start_container(self) -> None:
         kind = self.kind
         box = Box(kind.backend, kind.docker_dns, kind.read_only_proc_sys, kind.bind)
-        container = Container(self._network.inside("box"), self.state, box)
+        self.container = container = Container(self._network.inside("box"), self.state, box)
         self._ending.callback(container.close)
         self.run, self.start = container.run, container.start
         self.force, self.write = container.force, container.write
