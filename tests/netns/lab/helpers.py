@@ -1,8 +1,8 @@
 """The laboratory's servers: one interpreter, forked for each, each in its namespace.
 
-``python -m tests.netns.lab.helpers STATE JSON`` with ``{NAMESPACE: [PID, [WHAT, …]], …}``.  Whoever
-holds the other end of its stdin keeps everything alive; when that closes, by whatever cause, all
-end, and ``STATE`` is removed.
+``python -m tests.netns.lab.helpers STATE JSON [remove]`` with ``{NAMESPACE: [PID, [WHAT, …]], …}``.
+Whoever holds the other end of its stdin keeps everything alive; when that closes, by whatever
+cause, all end, and with ``remove`` the directory STATE goes, too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def main() -> None:
         for task in tasks:
             _start(pid, _task(state, task))
     _wait_for_end()
-    shutil.rmtree(state, ignore_errors=True)
+    if sys.argv[3:] == ["remove"]:
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def _start(pid: int, run: Callable[[], None]) -> None:

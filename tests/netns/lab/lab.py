@@ -179,7 +179,8 @@ class Lab:
         plan = {name: [self._network.pids[name], names] for name, names in tasks.items()}
         module = ["-m", "tests.netns.lab.helpers"]
         with (self.state / "helpers.err").open("w") as errors:
-            helpers = spawn([*PYTHON, *module, str(self.state), json.dumps(plan)], stderr=errors)
+            words = [*PYTHON, *module, str(self.state), json.dumps(plan), "remove"]
+            helpers = spawn(words, stderr=errors)
         self._ending.callback(end, helpers)
 
     def _start_container(self) -> None:
