@@ -82,7 +82,12 @@ NEAR = {
     "169.254.170.2/32": METADATA,  # Amazon ECS
     "169.254.170.23/32": METADATA,  # Amazon EKS
     "169.254.0.23/32": METADATA,  # Tencent Cloud
+    "169.254.42.42/32": METADATA,  # Scaleway
+    "fd00:42::42/128": METADATA,
     "fd00:ec2::23/128": METADATA,
+    "fd20:ce::254/128": METADATA,  # Google Cloud
+    "fd00:c1::a9fe:a9fe/128": METADATA,  # Oracle Cloud
+    "fe80::a9fe:a9fe/128": METADATA,  # OpenStack
     "0.0.0.0/32": "the unspecified address, which reaches this machine (RFC 1122)",
     "10.0.0.0/8": "a private address (RFC 1918)",
     "100.64.0.0/10": "a shared address, as carriers and Tailscale use (RFC 6598)",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from mcpconf.firewall.change import change, planned
-from mcpconf.firewall.dns import ResolverError, end_resolver, other_port
+from mcpconf.firewall.dns import ResolverError, end_other_resolvers
 from mcpconf.firewall.ending import end_engines
 from mcpconf.firewall.engines import EngineError
 from mcpconf.firewall.keeper import place_of
@@ -127,7 +127,7 @@ def drained(paths: Paths) -> int:
     with _alone(paths):
         state = load_state(paths)
         if state is not None:
-            end_resolver(paths, other_port(state.dns_port))
+            end_other_resolvers(paths, state.dns_port)
         if os.path.exists(paths.draining):
             os.unlink(paths.draining)
     return DONE

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mcpconf.firewall.dnslog import ANSWER, REBIND, SUNK, DnsEvent
+from mcpconf.firewall.listed import Listed
 from mcpconf.firewall.packets import Packet
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.site import EMBEDDED, SINK4, SINK6
 from mcpconf.firewall.sunk import MOST_CANDIDATES, MOST_KEPT, Asked, Pair, agreed
-from mcpconf.firewall.tokens import Network, is_metadata, read_network
+from mcpconf.firewall.tokens import Network, is_metadata, names_above, read_network
 from mcpconf.locality import special_range
 
 TYPE_CHECKING = False
@@ -48,38 +49,6 @@ class Attempt(NamedTuple):
     uid: int = -1
     record: str = ""
     times: int = 1
-
-
-class Listed:
-    """The ports of names, found without going through all rows."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-        self._ports: dict[tuple[str, bool], set[int]] = {}
-        for row in policy.names:
-            self._ports.setdefault((row.domain.name, row.domain.wild), set()).add(row.port)
-
-    def ports_of(self, name: str) -> frozenset[int]:
-        """As :meth:`Policy.ports_of`."""
-        found = set(self._ports.get((name, False), ()))
-        for above in names_above(name):
-            found |= self._ports.get((above, True), set())
-        return frozenset(found)
-
-    def ports_at(self, network: Network) -> frozenset[int]:
-        """The ports on which an address is open by a row of its own."""
-        rows = self.policy.static
-        return frozenset(
-            row.port
-            for row in rows
-            if row.network.version == network.version and row.network.overlaps(network)
-        )
-
-
-def names_above(name: str) -> list[str]:
-    """The names that a name is below, the nearest first."""
-    labels = name.split(".")
-    return [".".join(labels[index:]) for index in range(1, len(labels))]
 
 
 class Join:

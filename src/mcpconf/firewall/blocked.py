@@ -9,11 +9,12 @@ import sys
 import time
 from typing import Any
 
-from mcpconf.firewall.attempts import Attempt, Join, Listed, collected
+from mcpconf.firewall.attempts import Attempt, Join, collected
 from mcpconf.firewall.dnslog import DnsEvent, DnsLog
 from mcpconf.firewall.engines import gate_pid
 from mcpconf.firewall.gatelog import GateLine, Ring, read_gate_line
 from mcpconf.firewall.learned import fold_and_rotate, load_learned
+from mcpconf.firewall.listed import Listed
 from mcpconf.firewall.look import HOSTS
 from mcpconf.firewall.packets import Packet, read_packet
 from mcpconf.firewall.paths import Paths

@@ -31,7 +31,7 @@ if [ "$1" = apply ] && [ ! -e /proc/sys/net/core/dev_weight ]; then
           '-A MCP-OUT -j DROP' '-I OUTPUT 1 -j MCP-OUT' COMMIT
       fi | $family-restore -w 5 --noflush &
     done
-  elif [ ! -e {RUN}/state.json ]; then
+  elif ! nft list table inet mcpconf >/dev/null; then
     printf '%s\\n' 'add table inet mcpconf' 'delete table inet mcpconf' 'add table inet mcpconf' \\
       'add chain inet mcpconf mcp-out {{ type filter hook output priority 0; policy drop; }}' \\
       'add chain inet mcpconf mcp-fwd {{ type filter hook forward priority 0; policy drop; }}' \\

@@ -1,17 +1,18 @@
 """One change: from what is in force to another policy, closed first and never open in between.
 
-The first time, the shell at the head of the program has closed everything before Python runs.
-Then, and at every later time alike:
+The first time, the shell at the head of the program has closed everything before Python runs, and
+the rules come first, over empty sets.  Then, and at every later time alike:
 
 1. sets, which keep their members
 2. the list of names, and a resolver that has it (``dns.py``)
-3. where less is open than before: members leave, a new epoch begins (``revoke.py``)
-4. strict mode: the gate has its lists (``engines.py``)
-5. the rules of both families, each in one transaction; the first time they come before 2
-6. resolv.conf, the recorder, the keeper
+3. in strict mode the gate has its lists (``engines.py``)
+4. where less is open than before: members leave, a new epoch begins (``revoke.py``)
+5. the rules of both families, each in one transaction
+6. what is not needed any more goes; resolv.conf, the recorder, the keeper
 
 A kill at any moment leaves what was in force, or the closed rules of the first step: what a step
-needs was made before it, and what is not needed any more goes last.
+needs was made before it, and what is not needed any more goes last.  An engine that fails in 2 or 3
+holds nothing up that 4 and 5 take away.
 """
 
 from __future__ import annotations
@@ -20,21 +21,29 @@ import os
 import time
 from typing import NamedTuple
 
-from mcpconf.firewall.compile import Compiled, compile_firewall
+from mcpconf.firewall.compile import Compiled, at_ports, compile_firewall
 from mcpconf.firewall.dns import (
+    ResolverError,
+    end_other_resolvers,
     end_resolver,
-    other_port,
+    free_port,
     reload_resolvers,
-    resolver_pid,
+    resolver_ports,
     runs_as,
     start_resolver,
     write_list,
 )
-from mcpconf.firewall.engines import bring_gate, end_gate, start_recorder
+from mcpconf.firewall.engines import (
+    EngineError,
+    bring_gate,
+    end_gate,
+    start_gate,
+    start_recorder,
+)
 from mcpconf.firewall.filters import (
     change_members,
     exchange_sets,
-    hooks_now,
+    found_rules,
     make_sets,
     remove_old_sets,
     saved_sets,
@@ -42,11 +51,11 @@ from mcpconf.firewall.filters import (
 )
 from mcpconf.firewall.keeper import end_keeper, start_keeper
 from mcpconf.firewall.learned import fold
-from mcpconf.firewall.look import RESOLV, Tools, look_at_site
+from mcpconf.firewall.look import RESOLV, Tools, has_ipv6, look_at_site
 from mcpconf.firewall.nft import nft_revoke_text, nft_text
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Notice, Policy
-from mcpconf.firewall.revoke import narrows, next_epoch, restore_text
+from mcpconf.firewall.revoke import EPOCHS, narrows, next_epoch, restore_text
 from mcpconf.firewall.rules import Hooks
 from mcpconf.firewall.run import complain
 from mcpconf.firewall.site import Site, rewritten_resolv
@@ -58,6 +67,8 @@ from mcpconf.firewall.state import (
     write_file,
 )
 
+_TRIES_OF_PORTS = 4
+
 
 class Job(NamedTuple):
     """One change: from what is in force (``old``, None at first) to a policy, compiled."""
@@ -66,6 +77,7 @@ class Job(NamedTuple):
     paths: Paths
     backend: str
     old: State | None
+    before: Policy | None
     hooks: tuple[Hooks, Hooks]
     site: Site
     narrower: bool
@@ -75,14 +87,13 @@ class Job(NamedTuple):
     def nft(self) -> bool:
         return self.backend == "nftables"
 
-    def at(self, dns_port: int) -> Job:
-        """The same with the resolver on another port."""
-        site = self.site._replace(dns_port=dns_port)
-        compiled = compile_firewall(self.policy, site, self.backend, self.hooks)
+    def moved(self, site: Site) -> Job:
+        """The same with engines on other ports."""
+        compiled = at_ports(self.compiled, self.policy, site, self.backend, self.hooks)
         return self._replace(site=site, compiled=compiled)
 
     def with_new_sets(self) -> Job:
-        """The same, but the sets of nftables go with the rules: their time differs."""
+        """The same, but the sets of nftables are made anew with the rules."""
         text = nft_text(self.policy, self.site, fresh=True)
         return self._replace(compiled=self.compiled._replace(nft=text))
 
@@ -90,84 +101,155 @@ class Job(NamedTuple):
 def planned(policy: Policy, tools: Tools, paths: Paths, old: State | None) -> Job:
     """Compile for this container as it is now."""
     before = policy_in_force(paths) if old else None
-    narrower = before is None or os.path.exists(paths.changing) or narrows(before, policy)
-    state = old or State("")
-    hooks = (Hooks(), Hooks()) if tools.backend == "nftables" else hooks_now()
-    strict = policy.mode == "strict"
-    site = look_at_site(tools, paths, strict=strict, dns_port=state.dns_port)
-    site = site._replace(epoch=next_epoch(state.epoch) if narrower and old else state.epoch)
-    compiled = compile_firewall(policy, site, tools.backend, hooks)
-    job = Job(policy, paths, tools.backend, old, hooks, site, narrower, compiled)
-    if not resolver_pid(paths, site.dns_port) or runs_as(paths, site.dns_port, compiled.dns_config):
-        return job
-    return job.at(other_port(site.dns_port))
+    interrupted = read_file(paths.changing).strip()
+    narrower = before is None or bool(interrupted) or narrows(before, policy)
+    found = found_rules(nft=tools.backend == "nftables")
+    state = old or State("", dns_port=free_port(), gate_tls=free_port(), gate_http=free_port())
+    last = int(interrupted) if interrupted.isdigit() else state.epoch if old else found.epoch
+    site = look_at_site(tools, paths, strict=policy.mode == "strict")
+    site = site._replace(
+        epoch=next_epoch(last or int(time.time()) % EPOCHS) if narrower else last,
+        dns_port=state.dns_port,
+        gate_tls=state.gate_tls,
+        gate_http=state.gate_http,
+    )
+    compiled = compile_firewall(policy, site, tools.backend, found.hooks)
+    hooks = found.hooks
+    return Job(policy, paths, tools.backend, old, before, hooks, site, narrower, compiled)
 
 
 def change(job: Job, policy_file: str, seen: str) -> State:
-    """Bring the engines from the old state to the new policy; ``seen`` as for the keeper."""
-    write_file(job.paths.changing, "")  # who finds it does not know what had come into force
-    if job.old is not None:
-        job = _prepare(job, job.old)
-    else:
-        make_sets(job.compiled)
-    said = [set_rules(job.compiled, nft=job.nft)]
-    if job.old is None:
-        write_list(job.paths, job.compiled)
-        _begin(job)
-    else:
-        _finish(job, job.old)
+    """Bring the engines from the old state to the new policy; ``seen`` as for the keeper.
+
+    Raises RefusedError, ResolverError, EngineError, OSError.
+    """
+    write_file(job.paths.changing, f"{job.site.epoch}\n")
+    said = [] if job.old else [_closed(job)]
+    job = _with_sets(job)
+    fault: Exception | None = None
+    try:
+        job = _with_engines(job)
+    except (ResolverError, EngineError, OSError) as error:
+        fault = error
+    if job.old is not None and job.narrower:
+        _take_back(job)
+    said.append(_ruled(job))
+    _finish(job)
+    if fault is not None:
+        raise fault
     said += [_point(), start_recorder(job.paths), _keep(job, policy_file, seen)]
-    said = [text for text in said if text]
+    said = list(dict.fromkeys(text for text in said if text))
     for text in said:
         complain(text)
+    return _state_of(job, policy_file, seen, said)
+
+
+def _closed(job: Job) -> str:
+    """The first rules, before anything else: the sets are empty, nobody answers."""
+    if job.nft:
+        job = job.with_new_sets()
+    else:
+        make_sets(job.compiled, empty=True)
+    return _ruled(job)
+
+
+def _ruled(job: Job) -> str:
+    """The rules are in force; where IPv6 had to be switched off for it, the keeper watches it."""
+    said = set_rules(job.compiled, nft=job.nft)
+    if said:
+        write_file(job.paths.without_ipv6, "")
+    elif os.path.exists(job.paths.without_ipv6) and has_ipv6():
+        os.unlink(job.paths.without_ipv6)
+    return said
+
+
+def _state_of(job: Job, policy_file: str, seen: str, said: list[str]) -> State:
+    folder = os.path.basename(seen)
     return State(
         instance=instance_of_container(),
         backend=job.backend,
         mode=job.policy.mode,
         grace=job.policy.grace,
         dns_port=job.site.dns_port,
+        gate_tls=job.site.gate_tls,
+        gate_http=job.site.gate_http,
         epoch=job.site.epoch,
         policy=policy_file,
+        generation=folder if folder.startswith("gen-") else "",
         since=time.time(),
         notices=(*job.compiled.notices, *(Notice("container", text) for text in said)),
     )
 
 
-def _prepare(job: Job, old: State) -> Job:
-    """Everything that comes before new rules."""
-    if job.nft and old.grace != job.policy.grace:
-        job = job.with_new_sets()
-    else:
-        if old.grace != job.policy.grace:
-            exchange_sets(job.policy, saved_sets(nft=False))
-        make_sets(job.compiled)
-    write_list(job.paths, job.compiled)
-    reload_resolvers(job.paths, job.compiled)
-    _begin(job)
-    if job.narrower:
-        text_of = nft_revoke_text if job.nft else restore_text
-        text = text_of(saved_sets(nft=job.nft), job.policy, fold(job.paths))
-        change_members(text, nft=job.nft)
+def _with_sets(job: Job) -> Job:
+    """The sets of the new policy are there; without members where their time differs."""
+    other_time = job.old is not None and job.old.grace != job.policy.grace
+    if job.nft and other_time:
+        return job.with_new_sets()
+    if other_time:
+        exchange_sets(job.policy, saved_sets(nft=False))
+    make_sets(job.compiled)
     return job
 
 
-def _begin(job: Job) -> None:
-    """The engines that answer: the resolver, and in strict mode the gate."""
-    port = job.site.dns_port
-    if not resolver_pid(job.paths, other_port(port)):
-        end_resolver(job.paths, other_port(port))  # its pid file, if it died
-    if not runs_as(job.paths, port, job.compiled.dns_config):
-        start_resolver(job.paths, port, job.compiled, job.site.dns)
-    if job.site.gate:
-        bring_gate(job.paths, job.compiled)
+def _with_engines(job: Job) -> Job:
+    """The resolver and the gate run with the new lists, perhaps on other ports.
+
+    Raises ResolverError, EngineError, OSError.
+    """
+    write_list(job.paths, job.compiled)
+    reload_resolvers(job.paths, job.compiled)
+    if not runs_as(job.paths, job.site.dns_port, job.compiled.dns_config):
+        job = _with_resolver(job)
+    if job.site.gate and not bring_gate(job.paths, job.compiled):
+        job = _with_gate(job)
+    return job
 
 
-def _finish(job: Job, old: State) -> None:
+def _with_resolver(job: Job) -> Job:
+    """Start a resolver on a port that nobody could foresee."""
+    for left in reversed(range(_TRIES_OF_PORTS)):
+        job = job.moved(job.site._replace(dns_port=free_port()))
+        try:
+            start_resolver(job.paths, job.site.dns_port, job.compiled, job.site.dns)
+        except ResolverError:
+            end_resolver(job.paths, job.site.dns_port)
+            if not left:
+                raise
+        else:
+            break
+    return job
+
+
+def _with_gate(job: Job) -> Job:
+    """Start the gate on ports that nobody could foresee."""
+    for left in reversed(range(_TRIES_OF_PORTS)):
+        job = job.moved(job.site._replace(gate_tls=free_port(), gate_http=free_port()))
+        try:
+            start_gate(job.paths, job.compiled)
+        except EngineError:
+            if not left:
+                raise
+        else:
+            break
+    return job
+
+
+def _take_back(job: Job) -> None:
+    """Members leave the sets, and streams lose what let them go on."""
+    text_of = nft_revoke_text if job.nft else restore_text
+    saved = saved_sets(nft=job.nft)
+    change_members(text_of(saved, job.before, job.policy, fold(job.paths)), nft=job.nft)
+
+
+def _finish(job: Job) -> None:
     """What is not needed any more."""
     if not job.site.gate:
         end_gate(job.paths)
-    if old.dns_port != job.site.dns_port:
-        write_file(job.paths.draining, f"{old.dns_port}\n")
+    if job.narrower:
+        end_other_resolvers(job.paths, job.site.dns_port)
+    elif len(resolver_ports(job.paths)) > 1:
+        write_file(job.paths.draining, "")
     if not job.nft:
         remove_old_sets(job.policy, saved_sets(nft=False))
 

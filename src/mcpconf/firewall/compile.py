@@ -62,6 +62,25 @@ def compile_firewall(
     )
 
 
+def at_ports(
+    found: Compiled,
+    policy: Policy,
+    site: Site,
+    backend: str,
+    hooks: tuple[Hooks, Hooks],
+) -> Compiled:
+    """The same for other ports of the engines; the lists are long and stay."""
+    nft = backend == "nftables"
+    paths = Paths(site.run)
+    return found._replace(
+        rules4="" if nft else rules_text(policy, site, 4, hooks[0]),
+        rules6="" if nft else rules_text(policy, site, 6, hooks[1]),
+        nft=nft_text(policy, site) if nft else "",
+        dns_config=dns_config(policy, site, paths, nft=nft),
+        gate_config=gate_config(policy, site, paths) if site.gate else "",
+    )
+
+
 def generation_of(policy: Policy) -> str:
     """A short name for what a policy opens."""
     rows = repr((policy.mode, policy.grace, policy.names, policy.static, policy.near))

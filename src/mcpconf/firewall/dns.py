@@ -1,24 +1,29 @@
 """The resolver as a process: started, given a new list without a gap, exchanged without a gap.
 
 A new list is a signal (SIGHUP); what the list was is what dnsmasq answers until it has read the
-new one, and its log says when.  A configuration that differs takes a second process on the other
-port; the rules then send questions there, and the first one, with the new list as well, still
-answers whoever keeps a socket to it, until the keeper ends it.
+new one, and its log says when.  A child that answers over TCP never reads it, so those end.  A
+configuration that differs takes a second process on another port, one that nobody can foresee; the
+rules then send questions there.  The first one, with the new list as well, still answers whoever
+keeps a socket to it, until the keeper ends it; where something is taken back it ends at once, since
+it would fill the sets as before.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 
 from mcpconf.firewall.compile import Compiled
 from mcpconf.firewall.paths import Paths
-from mcpconf.firewall.process import end, pid_of, tell, wait_for
+from mcpconf.firewall.process import children_of, end, pid_of, tell, wait_for
 from mcpconf.firewall.resolver import marker
 from mcpconf.firewall.run import run
-from mcpconf.firewall.site import DNS_PORTS, User
+from mcpconf.firewall.site import User
 from mcpconf.firewall.state import read_file, write_file
 
+_TRIES = 20
 DRAIN = 180  # seconds; a tracked UDP flow is forgotten after 120
 _CONFIRMED_WITHIN = 3.0
 
@@ -27,9 +32,28 @@ class ResolverError(Exception):
     """The resolver does not run, or does not say that it has read its list."""
 
 
-def other_port(port: int) -> int:
-    """The port that a resolver does not have."""
-    return DNS_PORTS[1 - DNS_PORTS.index(port)]
+def free_port() -> int:
+    """A port of loopback that is free, for datagrams and for connections.  Raises OSError."""
+    for _ in range(_TRIES):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as one:
+            datagrams.bind(("127.0.0.1", 0))
+            port = int(datagrams.getsockname()[1])
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port of loopback is free")
+
+
+def resolver_ports(paths: Paths) -> list[int]:
+    """The ports of all resolvers that were started, as their pid files tell."""
+    try:
+        names = os.listdir(paths.run)
+    except OSError:
+        return []
+    found = (re.fullmatch(r"dns-([0-9]{1,5})\.pid", name) for name in names)
+    return sorted(int(name[1]) for name in found if name)
 
 
 def runs_as(paths: Paths, port: int, config: str) -> bool:
@@ -47,8 +71,21 @@ def resolver_pid(paths: Paths, port: int) -> int:
 
 
 def end_resolver(paths: Paths, port: int) -> bool:
-    """End the resolver on a port."""
-    return end(paths.dns_pid(port), f"--conf-file={conf_of(paths, port)}")
+    """End the resolver on a port, and the children that answer over TCP."""
+    children = children_of(resolver_pid(paths, port))
+    ended = end(paths.dns_pid(port), f"--conf-file={conf_of(paths, port)}")
+    for child in children:
+        tell(child, signal.SIGKILL)
+    if os.path.exists(conf_of(paths, port)):
+        os.unlink(conf_of(paths, port))
+    return ended
+
+
+def end_other_resolvers(paths: Paths, port: int) -> None:
+    """End all resolvers but the one of a port."""
+    for other in resolver_ports(paths):
+        if other != port:
+            end_resolver(paths, other)
 
 
 def write_list(paths: Paths, compiled: Compiled) -> None:
@@ -70,20 +107,30 @@ def start_resolver(paths: Paths, port: int, compiled: Compiled, user: User) -> N
 
 
 def reload_resolvers(paths: Paths, compiled: Compiled) -> None:
-    """Give every resolver that runs its new list, and wait.  Raises ResolverError."""
-    before = _size(paths.dns_log)
-    told = [tell(pid, signal.SIGHUP) for pid in (resolver_pid(paths, p) for p in DNS_PORTS) if pid]
-    if any(told):
-        _confirmed(paths, compiled, before, sum(told))
+    """Give every resolver that runs its new list, and wait.
+
+    One that does not say that it has it is ended: it would answer by the old one.
+    """
+    for port in resolver_ports(paths):
+        pid = resolver_pid(paths, port)
+        before = _size(paths.dns_log)
+        if not pid or not tell(pid, signal.SIGHUP):
+            continue
+        try:
+            _confirmed(paths, compiled, before)
+        except ResolverError:
+            end_resolver(paths, port)
+        for child in children_of(pid):
+            tell(child, signal.SIGKILL)
 
 
-def _confirmed(paths: Paths, compiled: Compiled, before: int, times: int = 1) -> None:
+def _confirmed(paths: Paths, compiled: Compiled, before: int) -> None:
     sign = marker(compiled.generation).encode()
 
     def read() -> bool:
         with open(paths.dns_log, "rb") as file:
             file.seek(before if before <= os.fstat(file.fileno()).st_size else 0)
-            return file.read().count(sign) >= times
+            return sign in file.read()
 
     if not wait_for(read, _CONFIRMED_WITHIN):
         raise ResolverError("the resolver does not confirm that it has the list")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from typing import NamedTuple
 
 from mcpconf.firewall.compile import Compiled
-from mcpconf.firewall.look import RefusedError, has_ipv6
+from mcpconf.firewall.look import RefusedError, has_ipv6, switches6
 from mcpconf.firewall.nft import NFT_TABLE
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.revoke import old_sets
@@ -15,16 +17,37 @@ from mcpconf.firewall.sets import create_line, wanted_sets
 
 RESTORE = {4: "iptables-restore", 6: "ip6tables-restore"}
 SAVE = {4: "iptables-save", 6: "ip6tables-save"}
-_JUMPS = (("OUTPUT", "MCP-OUT"), ("INPUT", "MCP-IN"), ("FORWARD", "MCP-FWD"), ("OUTPUT", "MCP-DNS"))
-_NO_IPV6 = ("all", "default")
+_JUMPS = (
+    ("OUTPUT", "MCP-OUT"),
+    ("INPUT", "MCP-IN"),
+    ("FORWARD", "MCP-FWD"),
+    ("OUTPUT", "MCP-DNS"),
+    ("POSTROUTING", "MCP-LEAVING"),
+)
 _NFT_SETS = ("add table ", "add set ")
 
 
-def hooks_now() -> tuple[Hooks, Hooks]:
-    """How often the built-in chains of each family jump into ours."""
+class Found(NamedTuple):
+    """What the packet filter has of ours: hooks of both families, the epoch of its mark or 0."""
+
+    hooks: tuple[Hooks, Hooks] = (Hooks(), Hooks())
+    epoch: int = 0
+
+
+def found_rules(*, nft: bool) -> Found:
+    """Look at what is there."""
+    if nft:
+        text = run(["nft", "list", "table", *NFT_TABLE.split()]).out
+        return Found(epoch=_epoch(r"ct mark set .* \| 0x([0-9a-f]+)", text))
     under_way = [start([SAVE[family]]) for family in (4, 6)]
-    four, six = (_hooks(one.wait().out) for one in under_way)
-    return four, six
+    four, six = (one.wait().out for one in under_way)
+    epoch = _epoch(r"-A MCP-OK .*--set-xmark 0x([0-9a-f]+)/", four)
+    return Found((_hooks(four), _hooks(six)), epoch)
+
+
+def _epoch(form: str, text: str) -> int:
+    mark = re.search(form, text)
+    return int(mark[1], 16) >> 20 & 0xFF if mark else 0
 
 
 def _hooks(saved: str) -> Hooks:
@@ -55,13 +78,9 @@ def _or_refused(done: Done, message: str) -> None:
 
 def _without_ipv6(done: Done) -> str:
     """IPv6 cannot be filtered: switch it off, or refuse."""
-    try:
-        for name in _NO_IPV6:
-            path = f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
-            with open(path, "w", encoding="ascii") as file:
-                file.write("1")
-    except OSError:
-        pass
+    for path in switches6():
+        with suppress(OSError), open(path, "w", encoding="ascii") as file:
+            file.write("1")
     if has_ipv6():
         raise RefusedError(
             f"ip6tables does not take the rules, and IPv6 is on: {done.words}",
@@ -70,11 +89,12 @@ def _without_ipv6(done: Done) -> str:
     return f"ip6tables does not take the rules, so IPv6 has been switched off: {done.words}"
 
 
-def make_sets(compiled: Compiled) -> None:
-    """Make the sets that are not there; members stay.  Raises RefusedError."""
+def make_sets(compiled: Compiled, *, empty: bool = False) -> None:
+    """Make the sets that are not there; members stay, or go.  Raises RefusedError."""
     if compiled.sets:
-        done = run(["ipset", "restore", "-exist"], compiled.sets)
-        _or_refused(done, "ipset cannot make the sets")
+        names = re.findall(r"^create (\S+) ", compiled.sets, re.MULTILINE) if empty else []
+        text = compiled.sets + "".join(f"flush {name}\n" for name in names)
+        _or_refused(run(["ipset", "restore", "-exist"], text), "ipset cannot make the sets")
     if compiled.nft:
         made = [line for line in compiled.nft.splitlines() if line.startswith(_NFT_SETS)]
         _or_refused(run(["nft", "-f", "-"], "\n".join(made)), "nft cannot make the sets")
@@ -134,4 +154,6 @@ def _removal(hooks: Hooks) -> str:
     lines += [f"-X {chain}" for chain in CHAINS]
     lines += ["COMMIT", "*nat", ":MCP-DNS - [0:0]"]
     lines += ["-D OUTPUT -j MCP-DNS"] * hooks.dns
-    return "\n".join([*lines, "-X MCP-DNS", "COMMIT"]) + "\n"
+    lines += ["-X MCP-DNS", "COMMIT", "*mangle", ":MCP-LEAVING - [0:0]"]
+    lines += ["-D POSTROUTING -j MCP-LEAVING"] * hooks.leaving
+    return "\n".join([*lines, "-X MCP-LEAVING", "COMMIT"]) + "\n"

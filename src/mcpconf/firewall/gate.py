@@ -36,7 +36,7 @@ import re
 
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
-from mcpconf.firewall.site import GATE_HTTP, GATE_TLS, STUB, Site
+from mcpconf.firewall.site import STUB, Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,14 +181,14 @@ def gate_config(policy: Policy, site: Site, paths: Paths) -> str:
     assert site.gate
     head = _GLOBAL.format(user=site.gate.name, group=site.gate.group, socket=paths.gate_socket)
     tls = _TLS.format(
-        binds=_binds(site, GATE_TLS),
+        binds=_binds(site, site.gate_tls),
         names=paths.gate_names(443),
         wild=paths.gate_wild(443),
         sni=_SNI,
         resolve=_RESOLVE_TLS if site.ipv6 else "",
     )
     web = _HTTP.format(
-        binds=_binds(site, GATE_HTTP, " proto h1"),  # never HTTP/2, which begins without a request
+        binds=_binds(site, site.gate_http, " proto h1"),  # never HTTP/2
         names=paths.gate_names(80),
         wild=paths.gate_wild(80),
         host=_HOST,

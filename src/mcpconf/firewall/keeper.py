@@ -15,20 +15,24 @@ from mcpconf.firewall.dns import DRAIN
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.process import end, pid_of
 from mcpconf.firewall.run import start_apart
+from mcpconf.firewall.state import write_file
 
 MARK = "mcpconf-fw-keeper"
 LARGEST_LOG = 4_000_000  # bytes
-REVIVAL = 5  # seconds between two tries to bring an engine back
-LOGS = 10  # seconds between two looks at the sizes
+REVIVAL = 5  # seconds between two tries to bring an engine back, or to do what failed
+LOGS = 3  # seconds between two looks at the sizes
 
 SCRIPT = """\
-fw=$1 policy=$2 run=$3 last=$4 drain=$5 largest=$6 revival=$7 logs=$8
-tick=0 due=0 leaving=0
+mark=$1 fw=$2 policy=$3 run=$4 last=$5 drain=$6 largest=$7 revival=$8 logs=$9
+tick=0 due=0 again=0 leaving=0 folding=
 echo $$ >"$run/keeper.pid"
+# Without a process to spare a shell ends: this one begins anew, in its own place.
+trap 'exec sh "$run/keeper.sh" "$mark" "$fw" "$policy" "$run" "$last" "$drain" "$largest" \
+  "$revival" "$logs"' EXIT
 alive() { read -r pid <"$1" 2>/dev/null && kill -0 "$pid" 2>/dev/null; }
 while sleep 1; do
   tick=$((tick + 1))
-  read -r owner <"$run/keeper.pid" && [ "$owner" = $$ ] || exit
+  read -r owner <"$run/keeper.pid" && [ "$owner" = $$ ] || { trap - EXIT; exit; }
   cd -P "${policy%/*}/current" 2>/dev/null || cd -P "${policy%/*}" 2>/dev/null || cd /
   here=$PWD
   cd /
@@ -39,27 +43,33 @@ while sleep 1; do
     [ "$policy" -nt "$run/stamp" ] && new=1
     [ "$policy" -ot "$run/stamp" ] && new=1
   fi
-  last=$here
+  if [ -e "$run/without-ipv6" ]; then
+    while read -r _ _ _ _ _ device; do [ "$device" = lo ] || new=1; done </proc/net/if_inet6
+  fi
+  [ $again = 0 ] || [ $tick -lt $again ] || new=1
   if [ $tick -ge $due ]; then
     for file in "$run"/*.pid; do
       alive "$file" || { new=1; due=$((tick + revival)); }
     done
   fi
-  [ -z "$new" ] || "$fw" refresh
+  if [ -n "$new" ]; then
+    again=$((tick + revival))
+    "$fw" refresh && again=0
+  fi
+  last=$here
   if [ -e "$run/draining" ]; then
     leaving=$((leaving + 1))
     [ $leaving -lt "$drain" ] || { leaving=0; "$fw" drained; }
   else
     leaving=0
   fi
-  if [ $((tick % logs)) = 0 ]; then
-    for file in "$run/dns.log" "$run/packets.json"; do
+  if [ $((tick % logs)) = 0 ] && ! kill -0 "$folding" 2>/dev/null; then
+    for file in "$run/dns.log" "$run/packets.json" "$run/keeper.log"; do
       [ -e "$file" ] || continue
-      set -- $(wc -c <"$file")
-      [ "$1" -lt "$largest" ] || "$fw" fold
+      size=$(wc -c <"$file")
+      [ "$size" -ge "$largest" ] || continue
+      if [ "$file" = "$run/keeper.log" ]; then : >"$file"; else "$fw" fold & folding=$!; fi
     done
-    set -- $(wc -c <"$run/keeper.log")
-    [ "$1" -lt "$largest" ] || : >"$run/keeper.log"
   fi
 done
 """
@@ -91,8 +101,9 @@ def start_keeper(paths: Paths, policy: str, seen: str) -> str:
     if not os.access(program, os.X_OK):
         return "this is not mcpconf-fw in one file, so nothing reloads by itself"
     numbers = [str(n) for n in (DRAIN, LARGEST_LOG, REVIVAL, LOGS)]
-    words = ["sh", "-c", SCRIPT, MARK, program, policy, paths.run, seen, *numbers]
+    words = ["sh", paths.keeper, MARK, program, policy, paths.run, seen, *numbers]
     try:
+        write_file(paths.keeper, SCRIPT)
         start_apart(words, paths.keeper_log)
     except OSError as error:
         return f"nothing reloads by itself: {error.strerror}"

@@ -13,12 +13,11 @@ import os
 import signal
 from typing import Any, NamedTuple
 
-from mcpconf.firewall.dns import resolver_pid
+from mcpconf.firewall.dns import resolver_pid, resolver_ports
 from mcpconf.firewall.dnslog import ANSWER, DnsLog
 from mcpconf.firewall.engines import recorder_pid
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.process import tell, wait_for
-from mcpconf.firewall.site import DNS_PORTS
 from mcpconf.firewall.state import read_file, write_file
 from mcpconf.firewall.tokens import Domain, Refusal, read_peer
 
@@ -154,7 +153,7 @@ def fold_and_rotate(paths: Paths, largest: int = LARGEST) -> None:
     What dnsmasq still writes into the old one is folded as well.
     """
     if _exchanged(paths.dns_log, largest):
-        told = [pid for pid in (resolver_pid(paths, port) for port in DNS_PORTS) if pid]
+        told = [pid for pid in (resolver_pid(paths, port) for port in resolver_ports(paths)) if pid]
         told = [pid for pid in told if tell(pid, signal.SIGUSR2)]
         wait_for(lambda: not any(_holds(pid, f"{paths.dns_log}.1") for pid in told), _LETS_GO)
     fold(paths)

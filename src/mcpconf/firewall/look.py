@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import NamedTuple
 
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.run import Running, find, run, start
-from mcpconf.firewall.site import Site, User, read_hosts, read_resolv
+from mcpconf.firewall.site import Site, User, read_hosts, read_resolv, read_routes
 from mcpconf.firewall.state import read_file
 
 RESOLV = "/etc/resolv.conf"
 HOSTS = "/etc/hosts"
+ADDRESSES6 = "/proc/net/if_inet6"
+_CONF6 = "/proc/sys/net/ipv6/conf"
 
 _NET_ADMIN = 12
+_TRUSTED = (0, 50)  # groups: root, and staff, which Debian gives /usr/local
 _OLDEST_DNSMASQ = (2, 86)
 _DNS_USERS = ("mcpconf-dns", "dnsmasq")
 _GATE_USERS = ("mcpconf-gate", "haproxy")
@@ -54,6 +58,31 @@ def may_rule() -> None:
             "this is the network of the machine itself and not a container's; it is left alone",
             "start the container without --network=host",
         )
+    _must_be_roots()
+
+
+def _must_be_roots() -> None:
+    """What root runs, only root may write.  Raises RefusedError."""
+    programs = [find(name) for name in (*_PACKAGES, "sh", "sleep", "wc", "ip6tables-restore")]
+    for path in {os.path.realpath(p) for p in (*programs, sys.executable, sys.argv[0]) if p}:
+        folder = path
+        while folder != "/":
+            _must_be_root_s(folder)
+            folder = os.path.dirname(folder)
+    _must_be_root_s("/run")
+
+
+def _must_be_root_s(path: str) -> None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return
+    others = status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid not in _TRUSTED)
+    if status.st_uid or others:
+        raise RefusedError(
+            f"{path} is not root's alone, so whoever works here could put a program of his there",
+            "chown root, chmod go-w in the image (not for DDEV's web image: use another service)",
+        )
 
 
 class Tools(NamedTuple):
@@ -77,7 +106,7 @@ def look_for_tools() -> Tools:
     return Tools(backend, start(["dnsmasq", "--version"]))
 
 
-def look_at_site(tools: Tools, paths: Paths, *, strict: bool, dns_port: int) -> Site:
+def look_at_site(tools: Tools, paths: Paths, *, strict: bool) -> Site:
     """What the rules depend on.  Raises RefusedError where an engine cannot be used."""
     nameservers, forwarders = read_resolv(read_file(RESOLV))
     version = _dnsmasq(tools)
@@ -91,19 +120,38 @@ def look_at_site(tools: Tools, paths: Paths, *, strict: bool, dns_port: int) -> 
         nameservers=nameservers,
         forwarders=forwarders,
         hosts=read_hosts(read_file(HOSTS)),
-        ipv6=has_ipv6(),
+        ipv6=_has_loopback6(),
         dns=_user(_DNS_USERS),
         gate=_user(_GATE_USERS) if strict else None,
-        dns_port=dns_port,
         dnsmasq=version,
+        connected=read_routes(read_file("/proc/net/route"), read_file("/proc/net/ipv6_route")),
         run=paths.run,
     )
 
 
 def has_ipv6() -> bool:
-    """Whether anything here speaks IPv6."""
-    off = read_file("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip()
-    return off != "1" and bool(read_file("/proc/net/if_inet6").strip())
+    """Whether anything here speaks IPv6 beyond itself, or would as soon as it had an address.
+
+    ``conf/all`` says nothing: it counts in the moment in which it is written.
+    """
+    devices = [line.split()[-1:] for line in read_file(ADDRESSES6).splitlines()]
+    if any(device != ["lo"] for device in devices):
+        return True
+    return any(read_file(path).strip() == "0" for path in switches6())
+
+
+def switches6() -> list[str]:
+    """The files that switch IPv6 off, one a device; loopback is left out."""
+    try:
+        names = os.listdir(_CONF6)
+    except OSError:
+        return []
+    return [f"{_CONF6}/{name}/disable_ipv6" for name in names if name not in ("lo", "all")]
+
+
+def _has_loopback6() -> bool:
+    lines = [line.split() for line in read_file(ADDRESSES6).splitlines()]
+    return any(words[-1:] == ["lo"] for words in lines)
 
 
 def _dnsmasq(tools: Tools) -> tuple[int, int]:

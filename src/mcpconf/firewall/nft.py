@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mcpconf.firewall.policy import NearRow, Policy, StaticRow
-from mcpconf.firewall.revoke import kept_places
+from mcpconf.firewall.revoke import kept_places, streams_kept
 from mcpconf.firewall.rules import (
     LOG_GROUP,
     LOG_PREFIX,
@@ -36,7 +36,7 @@ from mcpconf.firewall.sets import (
     near_ports,
     near_set,
 )
-from mcpconf.firewall.site import EMBEDDED, GATE_HTTP, GATE_TLS, SINK4, SINK6, STUB, Site
+from mcpconf.firewall.site import EMBEDDED, SINK4, SINK6, STUB, Site
 from mcpconf.firewall.tokens import Network, metadata_networks, never_networks, read_network
 
 NFT_TABLE = "inet mcpconf"
@@ -220,8 +220,8 @@ def _to_gate(policy: Policy, site: Site, uid: int) -> Iterator[str]:
             for family, ip in zip(FAMILIES, ("ip", "ip6")):  # noqa: B905  Python 3.9
                 yield f"tcp dport {port} {ip} daddr @{near_set(family, port)} return"
                 yield f"tcp dport {port} {ip} daddr . tcp dport @{_used(family, near=True)} return"
-    yield f"tcp dport 443 redirect to :{GATE_TLS}"
-    yield f"tcp dport 80 redirect to :{GATE_HTTP}"
+    yield f"tcp dport 443 redirect to :{site.gate_tls}"
+    yield f"tcp dport 80 redirect to :{site.gate_http}"
 
 
 def _to(network: Network) -> str:
@@ -236,16 +236,19 @@ def _comment(row: StaticRow | NearRow) -> str:
     return f' comment "mcpconf:{ids}"' if ids else ""
 
 
-def nft_revoke_text(listed: str, policy: Policy, learned: Mapping[str, Iterable[str]]) -> str:
+def nft_revoke_text(
+    listed: str, old: Policy | None, policy: Policy, learned: Mapping[str, Iterable[str]]
+) -> str:
     """What takes members out that a policy opens no more, and lets open streams go on.
 
     ``listed`` is what ``nft list table inet mcpconf`` prints.  Clients that remember an address
     have to ask anew.  See ``revoke.py``.
     """
-    kept = kept_places(policy, learned)
+    opened = kept_places(policy, learned)
+    kept = streams_kept(old, policy, learned)
     gone: dict[str, list[str]] = {}
     for name, address, port in nft_members(listed):
-        if (address, port) not in kept:
+        if (address, port) not in opened:
             gone.setdefault(name, []).append(address)
     lines = []
     for name, addresses in gone.items():  # added first: a member that just left cannot be deleted

@@ -27,6 +27,10 @@ class Paths:
         self.gate_conf = f"{run}/gate.cfg"
         self.gate_socket = f"{run}/gate.sock"
         self.gate_pid = f"{run}/gate.pid"
+        self.keeper = f"{run}/keeper.sh"
+        self.without_ipv6 = (
+            f"{run}/without-ipv6"  # there where IPv6 is off because it has no filter
+        )
         self.keeper_pid = f"{run}/keeper.pid"
         self.keeper_log = f"{run}/keeper.log"
 

@@ -23,8 +23,21 @@ def pid_of(pid_file: str, mark: str) -> int:
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process is there and no zombie."""
-    state = read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    state = _stat(pid)
     return bool(state) and state[0] not in "ZX"
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and not lost."""
+    if not pid:
+        return []
+    numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [number for number in numbers if _stat(number)[1:2] == [str(pid)]]
+
+
+def _stat(pid: int) -> list[str]:
+    """The state of a process, its parent, and more (proc(5)); nothing where there is none."""
+    return read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
 def tell(pid: int, number: int) -> bool:

@@ -22,7 +22,7 @@ from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.sets import FAMILIES, name_set, near_set
 from mcpconf.firewall.site import SINK4, SINK6, Site
-from mcpconf.firewall.tokens import Domain
+from mcpconf.firewall.tokens import Domain, names_above
 
 FILTER_RR = (2, 90)  # the first version that can leave out HTTPS and SVCB records
 
@@ -116,7 +116,7 @@ def _ports_by_domain(policy: Policy) -> dict[Domain, Ports]:
     if not wild:
         return {domain: frozenset(ports) for domain, ports in own.items()}
     return {
-        domain: frozenset(ports.union(*(wild[a] for a in _above(domain.name) if a in wild)))
+        domain: frozenset(ports.union(*(wild[a] for a in names_above(domain.name) if a in wild)))
         for domain, ports in own.items()
     }
 
@@ -133,13 +133,8 @@ def _peer_names(policy: Policy) -> list[str]:
     return sorted({row.host.name for row in policy.near if isinstance(row.host, Domain)})
 
 
-def _above(name: str) -> list[str]:
-    labels = name.split(".")
-    return [".".join(labels[index:]) for index in range(1, len(labels))]
-
-
 def _is_below(name: str, names: set[str]) -> bool:
-    return any(above in names for above in _above(name))
+    return any(above in names for above in names_above(name))
 
 
 def _targets(ports: Ports, near: Ports, *, nft: bool) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from mcpconf.firewall.listed import Listed
 from mcpconf.firewall.policy import NameRow, NearRow, Policy, StaticRow
-from mcpconf.firewall.sets import kept_set
-from mcpconf.firewall.tokens import Domain, read_network
+from mcpconf.firewall.sets import create_line, kept_set, wanted_sets
+from mcpconf.firewall.tokens import read_network
 
 EPOCHS = 255
 
@@ -38,32 +39,62 @@ def next_epoch(epoch: int) -> int:
 
 def kept_places(policy: Policy, learned: Mapping[str, Iterable[str]]) -> frozenset[Place]:
     """Every address and port that a policy opens by name, as far as the history of names tells."""
+    listed = Listed(policy)
     return frozenset(
         (address, port)
         for name, addresses in learned.items()
-        for port in policy.ports_of(name) | _near_ports(policy, name)
+        for port in listed.ports_of(name) | listed.near_ports_of(name)
         for address in addresses
     )
 
 
-def _near_ports(policy: Policy, name: str) -> frozenset[int]:
-    hosts = ((row.host, row.port) for row in policy.near)
-    return frozenset(p for host, p in hosts if isinstance(host, Domain) and host.name == name)
+def streams_kept(
+    old: Policy | None, policy: Policy, learned: Mapping[str, Iterable[str]]
+) -> frozenset[Place]:
+    """Where streams of earlier epochs may go on.
 
-
-def restore_text(saved: str, policy: Policy, learned: Mapping[str, Iterable[str]]) -> str:
-    """What ``ipset restore -exist`` takes out of the sets and what it adds to those that keep.
-
-    ``saved`` is what ``ipset save`` prints.
+    In strict mode a removed name's streams end on addresses that others have as well: those of the
+    others end with them, and begin anew.
     """
     kept = kept_places(policy, learned)
+    if old is None or policy.mode != "strict":
+        return kept
+    before, after = Listed(old), Listed(policy)
+    gone = {
+        (address, port)
+        for name, addresses in learned.items()
+        for port in before.ports_of(name) - after.ports_of(name)
+        for address in addresses
+    }
+    return kept - gone
+
+
+def restore_text(
+    saved: str, old: Policy | None, policy: Policy, learned: Mapping[str, Iterable[str]]
+) -> str:
+    """What ``ipset restore -exist`` takes out of the sets, and makes of those that keep.
+
+    ``saved`` is what ``ipset save`` prints.  The sets that keep are filled beside and exchanged.
+    """
+    opened = kept_places(policy, learned)
     there = members(saved)
-    lines = [f"del {name} {ip}" for name, ip, port in there if (ip, port) not in kept]
-    for address, port in sorted(kept):
-        network = read_network(address)
-        if network is not None:
-            lines.append(f"add {kept_set(network.version)} {address},tcp:{port}")
-    return "".join(f"{line}\n" for line in lines)
+    lines = [f"del {name} {ip}\n" for name, ip, port in there if (ip, port) not in opened]
+    kept = sorted(streams_kept(old, policy, learned))
+    for spec in wanted_sets(policy):
+        if spec.name == kept_set(spec.family):
+            lines.append(create_line(spec, "mcp-new"))
+            lines += [
+                f"add mcp-new {address},tcp:{port}\n"
+                for address, port in kept
+                if _family_of_address(address) == spec.family
+            ]
+            lines += [f"swap mcp-new {spec.name}\n", "destroy mcp-new\n"]
+    return "".join(lines)
+
+
+def _family_of_address(address: str) -> int:
+    network = read_network(address)
+    return network.version if network else 0
 
 
 def members(saved: str) -> Iterator[tuple[str, str, int]]:

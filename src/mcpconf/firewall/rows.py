@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from mcpconf.firewall.attempts import names_above
 from mcpconf.firewall.policy import NameRow, NearRow, Policy, StaticRow
 from mcpconf.firewall.sets import FAMILIES, name_set, near_set
 from mcpconf.firewall.tables import Tables
-from mcpconf.firewall.tokens import Domain, Network, read_network
+from mcpconf.firewall.tokens import Domain, Network, names_above, read_network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

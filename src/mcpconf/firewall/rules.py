@@ -5,7 +5,7 @@ transaction of the kernel, whatever was there before; foreign rules stay.  The o
 
 ====  =======================================================================================
  1    Docker's resolver on its real port: for our resolver and for root only
- 2    loopback; IPv6 neighbour discovery
+ 2    questions to our resolver, so many a second; loopback; IPv6 neighbour discovery
  3    answers to connections from outside (TCP, ping); errors about flows that are known
  4    the resolvers that our resolver asks; those that Docker asks from inside this namespace
  5    refuse: metadata services
@@ -28,20 +28,24 @@ from mcpconf.firewall.policy import NearRow, Policy, StaticRow
 from mcpconf.firewall.sets import kept_set, name_ports, name_set, near_ports, near_set
 from mcpconf.firewall.site import (
     EMBEDDED,
-    GATE_HTTP,
-    GATE_TLS,
     SINK4,
     SINK6,
     STUB,
     Site,
 )
-from mcpconf.firewall.tokens import Domain, Network, metadata_networks, never_networks
+from mcpconf.firewall.tokens import (
+    Domain,
+    Network,
+    metadata_networks,
+    never_networks,
+    private_networks,
+)
 
 MARK_BITS = "0xff00000"  # where a flow carries its epoch
 LOG_GROUP = 77
 LOG_PREFIX = "mcpconf"
 WEB_PORTS = (80, 443)  # what the gate looks into
-CHAINS = ("MCP-OUT", "MCP-IN", "MCP-FWD", "MCP-NEVER", "MCP-OK", "MCP-NO")
+CHAINS = ("MCP-OUT", "MCP-IN", "MCP-FWD", "MCP-NEAR", "MCP-NEVER", "MCP-OK", "MCP-NO")
 PROBED4, PROBED6 = "192.0.2.0/24", "2001:db8::/32"
 """Addresses that nobody has (RFC 5737, RFC 3849): our own probes, which nobody writes down."""
 
@@ -56,6 +60,7 @@ class Hooks(NamedTuple):
     input: int = 0
     forward: int = 0
     dns: int = 0
+    leaving: int = 0
 
 
 def rules_text(policy: Policy, site: Site, family: int, hooks: Hooks = Hooks()) -> str:  # noqa: B008
@@ -64,7 +69,8 @@ def rules_text(policy: Policy, site: Site, family: int, hooks: Hooks = Hooks()) 
     lines += [f":{chain} - [0:0]" for chain in CHAINS]
     lines += [f"-A MCP-OUT {rule}" for rule in _output_rules(policy, site, family)]
     lines += _inward(family)
-    lines += [f"-A MCP-NEVER -d {n} -j MCP-NO" for n in _of_family(never_networks(), family)]
+    lines += [f"-A MCP-NEAR {rule}" for rule in _near_by_sets(policy, family)]
+    lines += [f"-A MCP-NEVER -d {n} -j MCP-NO" for n in _of_family(never_here(site), family)]
     lines += [f"-A MCP-OK -j CONNMARK --set-xmark {mark_of(site)}", "-A MCP-OK -j ACCEPT"]
     lines += _refusal_rules(family)
     lines += _jump("OUTPUT", "MCP-OUT", hooks.output)
@@ -73,6 +79,9 @@ def rules_text(policy: Policy, site: Site, family: int, hooks: Hooks = Hooks()) 
     lines += ["COMMIT", "*nat", ":MCP-DNS - [0:0]"]
     lines += [f"-A MCP-DNS {rule}" for rule in _redirection_rules(policy, site, family)]
     lines += [*_jump("OUTPUT", "MCP-DNS", hooks.dns), "COMMIT"]
+    lines += ["*mangle", ":MCP-LEAVING - [0:0]"]
+    lines += [f"-A MCP-LEAVING ! -o lo -d {_loopback(family)} -j DROP"]
+    lines += [*_jump("POSTROUTING", "MCP-LEAVING", hooks.leaving), "COMMIT"]
     return "\n".join(lines) + "\n"
 
 
@@ -84,8 +93,9 @@ def _jump(chain: str, ours: str, there: int) -> list[str]:
 def _output_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
     if family == 4:  # noqa: PLR2004
         yield from _embedded(site)
+    yield from _questions(site, family)
     yield "-o lo -j ACCEPT"
-    yield f"-d {'127.0.0.0/8' if family == 4 else '::1/128'} -j ACCEPT"  # noqa: PLR2004  redirected: `-o` still says eth0
+    yield f"-d {_loopback(family)} -j ACCEPT"  # redirected: `-o` still says eth0, MCP-LEAVING sees
     yield from _answers(family)
     yield from _resolver_rules(site, family)
     metadata = _of_family(metadata_networks(), family)
@@ -104,7 +114,24 @@ def _stream_rules(site: Site, family: int) -> Iterator[str]:
         yield f"-p tcp -m multiport --dports {web} -m owner ! --uid-owner {site.gate.uid} -j MCP-NO"
     known = f"-m connmark ! --mark 0x0/{MARK_BITS} -m conntrack --ctstate ESTABLISHED"
     yield f"-p tcp {known} -m set --match-set {kept_set(family)} dst,dst -j MCP-OK"
-    yield f"-m connmark --mark {mark_of(site)} -m conntrack --ctstate ESTABLISHED -j ACCEPT"
+    yield f"{_marked(site)} -j ACCEPT"
+
+
+def _marked(site: Site) -> str:
+    return f"-m connmark --mark {mark_of(site)} -m conntrack --ctstate ESTABLISHED"
+
+
+def _loopback(family: int) -> str:
+    return "127.0.0.0/8" if family == 4 else "::1/128"  # noqa: PLR2004
+
+
+def _questions(site: Site, family: int) -> Iterator[str]:
+    """A flood of questions would be a flood of lines in the resolver's log."""
+    ours = f"--dport {site.dns_port} -m owner ! --uid-owner {site.gate.uid if site.gate else 0}"
+    for protocol, rate, burst in (("udp", 1000, 5000), ("tcp", 200, 2000)):
+        limit = f"-m limit --limit {rate}/sec --limit-burst {burst}"
+        yield f"-d {_loopback(family)} -p {protocol} {ours} {limit} -j ACCEPT"
+        yield f"-d {_loopback(family)} -p {protocol} {ours} -j DROP"
 
 
 def mark_of(site: Site) -> str:
@@ -115,9 +142,10 @@ def mark_of(site: Site) -> str:
 def _embedded(site: Site) -> Iterator[str]:
     """Docker's resolver answers on a port of its own too, past every rule about port 53."""
     to = f"-d {EMBEDDED}/32"
-    yield f"{to} -m owner --uid-owner {site.dns.uid} -j ACCEPT"
-    yield f"{to} -m owner --uid-owner 0 -j ACCEPT"
+    yield f"{to} -m owner --uid-owner {site.dns.uid} -j MCP-OK"
+    yield f"{to} -m owner --uid-owner 0 -j MCP-OK"
     yield f"{to} -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT"
+    yield f"{to} {_marked(site)} -j ACCEPT"  # the last packets of a connection are nobody's
     yield f"{to} -j MCP-NO"
 
 
@@ -138,18 +166,37 @@ def _resolver_rules(site: Site, family: int) -> Iterator[str]:
     for server, uid in asked:
         if server.version == family and not server.network_address.is_loopback:
             for protocol in ("udp", "tcp"):
-                yield f"-d {server} -p {protocol} --dport 53 -m owner --uid-owner {uid} -j ACCEPT"
+                yield f"-d {server} -p {protocol} --dport 53 -m owner --uid-owner {uid} -j MCP-OK"
     if site.forwarders is None:  # Docker does not say which it asks; only root can be the one
         for protocol in ("udp", "tcp"):
-            yield f"-p {protocol} --dport 53 -m owner --uid-owner 0 -j ACCEPT"
+            yield f"-p {protocol} --dport 53 -m owner --uid-owner 0 -j MCP-OK"
 
 
 def _near(policy: Policy, site: Site, family: int) -> Iterator[str]:
     for row, network in near_places(policy, site):
         if network.version == family:
             yield f"-d {network} -p tcp --dport {row.port} {_comment_option(row)}-j MCP-OK"
+    if near_ports(policy):
+        blocks = _of_family((*private_networks(), *site.connected), family)
+        yield from (f"-d {block} -j MCP-NEAR" for block in blocks)
+
+
+def _near_by_sets(policy: Policy, family: int) -> Iterator[str]:
+    """Peers whose addresses their names tell: reached by private and connected addresses only."""
     for port in near_ports(policy):
         yield f"-p tcp --dport {port} -m set --match-set {near_set(family, port)} dst -j MCP-OK"
+
+
+def never_here(site: Site) -> tuple[Network, ...]:
+    """Every range that no name may open in this container, its own networks included."""
+    never = never_networks()
+    own = (n for n in site.connected if not any(_is_within(other, n) for other in never))
+    return (*never, *own)
+
+
+def _is_within(outer: Network, inner: Network) -> bool:
+    same = outer.version == inner.version and outer.prefixlen <= inner.prefixlen
+    return same and outer.overlaps(inner)
 
 
 def near_places(policy: Policy, site: Site) -> Iterator[tuple[NearRow, Network]]:
@@ -228,7 +275,7 @@ def _gate_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
     assert site.gate
     yield f"-m owner --uid-owner {site.gate.uid} -j RETURN"
     yield "-o lo -j RETURN"
-    yield f"-d {'127.0.0.0/8' if family == 4 else '::1/128'} -j RETURN"  # noqa: PLR2004
+    yield f"-d {_loopback(family)} -j RETURN"
     yield f"-d {SINK4 if family == 4 else SINK6} -j RETURN"  # noqa: PLR2004  the packet filter writes it down
     rows = [(network, row.port) for row, network in near_places(policy, site)]
     rows += [(row.network, row.port) for row in policy.static]
@@ -239,8 +286,8 @@ def _gate_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
         if port in WEB_PORTS:
             found = f"-m set --match-set {near_set(family, port)} dst"
             yield f"-p tcp --dport {port} {found} -j RETURN"
-    yield f"-p tcp --dport 443 -j REDIRECT --to-ports {GATE_TLS}"
-    yield f"-p tcp --dport 80 -j REDIRECT --to-ports {GATE_HTTP}"
+    yield f"-p tcp --dport 443 -j REDIRECT --to-ports {site.gate_tls}"
+    yield f"-p tcp --dport 80 -j REDIRECT --to-ports {site.gate_http}"
 
 
 def _of_family(networks: tuple[Network, ...], family: int) -> list[Network]:

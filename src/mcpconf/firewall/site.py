@@ -18,10 +18,10 @@ decides who gets the question (Docker 29 has them in a table that iptables does 
 EMBEDDED = "127.0.0.11"
 """Docker's resolver in user-defined networks; it listens on another port than 53."""
 
-DNS_PORTS = (5355, 5357)
-"""Where the resolver listens; a new static configuration takes the other one."""
+DNS_PORT, GATE_TLS, GATE_HTTP = 5355, 3443, 3080
+"""Where resolver and gate listen in a text for readers.  An apply takes free ports that nobody can
+foresee: one that is known could be taken first."""
 
-GATE_TLS, GATE_HTTP = 3443, 3080
 SINK4, SINK6 = "198.18.0.1", "100::1"
 """What unlisted names resolve to (RFC 2544, RFC 6666): nothing is there, and the attempt itself
 meets the packet filter, which knows its port."""
@@ -44,9 +44,11 @@ class Site(NamedTuple):
 
     ``nameservers`` are the resolvers that were there before ours.  ``forwarders`` are those that
     Docker's embedded resolver asks from inside this namespace, as root; None where it does not say
-    which.  ``hosts`` are the names of /etc/hosts with their addresses.  ``dns_port`` is where the
-    resolver listens, ``dnsmasq`` its version.  ``epoch`` (1 to 255) is the mark of the flows that
-    are accepted; it changes whenever a policy opens less than the one before.
+    which.  ``hosts`` are the names of /etc/hosts with their addresses.  ``connected`` are the
+    networks on the container's own links.  ``dns_port`` is where the resolver listens, ``dnsmasq``
+    its version; ``gate_tls`` and ``gate_http`` are where the gate listens, if there is a ``gate``.
+    ``epoch`` (1 to 255) is the mark of the flows that are accepted; it changes whenever a policy
+    opens less than the one before.
     """
 
     nameservers: tuple[Network, ...] = ()
@@ -55,8 +57,11 @@ class Site(NamedTuple):
     ipv6: bool = True
     dns: User = User("dnsmasq", "nogroup", 990)
     gate: User | None = None
-    dns_port: int = DNS_PORTS[0]
+    dns_port: int = DNS_PORT
+    gate_tls: int = GATE_TLS
+    gate_http: int = GATE_HTTP
     dnsmasq: tuple[int, int] = (2, 90)
+    connected: tuple[Network, ...] = ()
     run: str = RUN
     epoch: int = 1
 
@@ -120,6 +125,42 @@ def read_resolv(text: str) -> tuple[tuple[Network, ...], tuple[Network, ...] | N
 def _addresses(words: object) -> list[Network]:
     found = (read_network(str(word).partition("%")[0]) for word in words)  # type: ignore[attr-defined]
     return [n for n in found if n is not None and n.prefixlen == n.max_prefixlen]
+
+
+def read_routes(four: str, six: str) -> tuple[Network, ...]:
+    """The networks on the container's own links, out of /proc/net/route and ipv6_route.
+
+    Loopback, link-local and multicast ones are left out, and the default route.
+    """
+    found = [_route4(line.split()) for line in four.splitlines()[1:]]
+    found += [_route6(line.split()) for line in six.splitlines()]
+    near = (n for n in found if n is not None and n.prefixlen)
+    return tuple(dict.fromkeys(n for n in near if not (n.is_loopback or n.is_multicast)))
+
+
+def _route4(words: list[str]) -> Network | None:
+    """A line of /proc/net/route: device, destination, gateway, …, mask; numbers are swapped."""
+    try:
+        target, gateway, mask = (bytes.fromhex(words[i])[::-1].hex() for i in (1, 2, 7))
+        prefix = bin(int(mask, 16)).count("1")  # noqa: FURB161  Python 3.9
+    except (ValueError, IndexError):
+        return None
+    if int(gateway, 16):
+        return None
+    dotted = ".".join(str(int(target[i : i + 2], 16)) for i in range(0, 8, 2))
+    return read_network(f"{dotted}/{prefix}")
+
+
+def _route6(words: list[str]) -> Network | None:
+    """A line of /proc/net/ipv6_route: destination, length, source, length, gateway, …, device."""
+    try:
+        target, prefix, gateway = words[0], int(words[1], 16), int(words[4], 16)
+    except (ValueError, IndexError):
+        return None
+    if gateway or words[-1] == "lo" or target.startswith("fe8"):
+        return None
+    colons = ":".join(target[i : i + 4] for i in range(0, 32, 4))
+    return read_network(f"{colons}/{prefix}")
 
 
 def read_hosts(text: str) -> tuple[tuple[str, Network], ...]:

@@ -12,19 +12,26 @@ from typing import NamedTuple
 
 from mcpconf.firewall.paths import POLICY, Paths
 from mcpconf.firewall.policy import GRACE, Notice, Policy, PolicyError, read_policy_text
-from mcpconf.firewall.site import DNS_PORTS
+from mcpconf.firewall.site import DNS_PORT, GATE_HTTP, GATE_TLS
 
 
 class State(NamedTuple):
-    """What is in force.  ``since`` is Unix seconds; ``epoch`` and ``dns_port`` as in ``Site``."""
+    """What is in force.
+
+    ``since`` is Unix seconds; ``epoch`` and ports are as in ``Site``; ``generation`` is the name of
+    the folder in which ``policy`` lay, if a sync made it (``gen-…``).
+    """
 
     instance: str
     backend: str = "iptables"
     mode: str = "default"
     grace: int = GRACE
-    dns_port: int = DNS_PORTS[0]
+    dns_port: int = DNS_PORT
+    gate_tls: int = GATE_TLS
+    gate_http: int = GATE_HTTP
     epoch: int = 1
     policy: str = POLICY
+    generation: str = ""
     since: float = 0.0
     notices: tuple[Notice, ...] = ()
 

@@ -186,6 +186,28 @@ def _is_inside(inner: Network, outer: Network) -> bool:
     )
 
 
+def names_above(name: str) -> list[str]:
+    """The names that a name is below, the nearest first."""
+    labels = name.split(".")
+    return [".".join(labels[index:]) for index in range(1, len(labels))]
+
+
+def private_networks() -> tuple[Network, ...]:
+    """Where a peer may be whose address only its name tells (RFC 1918, 6598, 3927, 4193, 4291)."""
+    return tuple(ip_network(text) for text in _PRIVATE)
+
+
+_PRIVATE = (
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
 def read_peer(text: str) -> Domain | Network:
     """Read a host on the container's own networks: a service's name, or an address.
 

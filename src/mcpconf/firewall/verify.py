@@ -12,14 +12,13 @@ import time
 from functools import partial
 from typing import NamedTuple
 
-from mcpconf.firewall.dns import resolver_pid
+from mcpconf.firewall.dns import resolver_pid, resolver_ports
 from mcpconf.firewall.engines import gate_pid
 from mcpconf.firewall.look import has_ipv6
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.probes import NO_ROUTE, OPEN, REFUSED, Tries, apart, say, try_tcp
 from mcpconf.firewall.run import complain
-from mcpconf.firewall.site import DNS_PORTS
 from mcpconf.firewall.state import State, load_state, policy_in_force, read_file
 from mcpconf.firewall.tables import tables_now
 from mcpconf.firewall.trials import (
@@ -111,7 +110,7 @@ def _uid(paths: Paths) -> int:
     """Who called through sudo; nobody where that is root or an engine."""
     called = os.environ.get("SUDO_UID", "")
     uid = int(called) if re.fullmatch(r"[1-9][0-9]{0,8}", called, re.ASCII) else _NOBODY_UID
-    pids = [gate_pid(paths), *(resolver_pid(paths, port) for port in DNS_PORTS)]
+    pids = [gate_pid(paths), *(resolver_pid(paths, port) for port in resolver_ports(paths))]
     engines = [
         re.search(r"^Uid:\s+(\d+)", read_file(f"/proc/{pid}/status"), re.MULTILINE)
         for pid in pids

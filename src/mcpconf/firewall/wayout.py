@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mcpconf.firewall.attempts import Attempt, Listed
+from mcpconf.firewall.attempts import Attempt
+from mcpconf.firewall.listed import Listed
 from mcpconf.firewall.tokens import (
     Domain,
     Entry,
