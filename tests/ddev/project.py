@@ -22,14 +22,25 @@ def files(root: Path) -> dict[str, tuple[str, int]]:
     found = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        what = os.readlink(path) if path.is_symlink() else path.read_bytes().hex() if path.is_file() else "/"
+        what = (
+            os.readlink(path)
+            if path.is_symlink()
+            else path.read_bytes().hex()
+            if path.is_file()
+            else "/"
+        )
         found[name] = (what, path.lstat().st_mode)
     return found
 
 
 def compose(path: Path, approot: str, name: str = "bakery") -> dict[str, Any]:
     """The services of a compose file with its variables replaced, volumes in their long form."""
-    values = {"DDEV_APPROOT": approot, "DDEV_SITENAME": name, "DDEV_UID": "1000", "DDEV_GID": "1000"}
+    values = {
+        "DDEV_APPROOT": approot,
+        "DDEV_SITENAME": name,
+        "DDEV_UID": "1000",
+        "DDEV_GID": "1000",
+    }
     document = _replaced(yaml.safe_load(path.read_text()), values)
     for service in document["services"].values():
         service["volumes"] = [_long(v, approot) for v in service.get("volumes", ())]
@@ -53,7 +64,11 @@ def _replaced(value: Any, values: dict[str, str]) -> Any:
 def _long(volume: Any, approot: str) -> dict[str, Any]:
     if isinstance(volume, str):
         source, target, *mode = volume.split(":")
-        volume = {"type": "bind" if source[0] in "./" else "volume", "source": source, "target": target}
+        volume = {
+            "type": "bind" if source[0] in "./" else "volume",
+            "source": source,
+            "target": target,
+        }
         volume |= {"read_only": True} if mode == ["ro"] else {}
     if volume["source"].startswith("."):
         volume = {**volume, "source": os.path.normpath(f"{approot}/.ddev/{volume['source']}")}

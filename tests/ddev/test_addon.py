@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,56 +17,17 @@ import mcpconf
 from mcpconf._resources import data
 from mcpconf.ddev import addon, release
 from mcpconf.ddev.look import COMMANDS
+from tests.conftest import run
 from tests.ddev.project import ADDON, CONFIG, FIXTURES, files
+from tests.ddev.update_checker import faults
 
 INSTALL = yaml.safe_load((ADDON / "install.yaml").read_text())
 SHELL = [*sorted((ADDON / "commands/host").iterdir())]
-IMAGE = [p for p in sorted(data("templates", "ddev", "build").iterdir()) if p.read_text().startswith("#!/bin/sh")]
-
-
-def faults(folder: Path) -> Iterator[str]:
-    """What the update checker would say (facts as of 2025-09-25), in our words."""
-
-    def text(name: str) -> str:
-        path = folder / name
-        return path.read_text() if path.is_file() else ""
-
-    readme = text("README.md")
-    for word in ("ddev add-on get", "add-on registry", "tests", "last commit", "release"):
-        if word not in readme:
-            yield f"README.md lacks {word}"
-    if re.search(r"\bddev get\b", readme) or "project is maintained" in readme:
-        yield "README.md is of an old template"
-    if not re.search(r"^ddev_version_constraint: '>= v1\.(24\.[3-9]|2[5-9]\.)", text("install.yaml"), re.MULTILINE):
-        yield "install.yaml has no version constraint that the checker knows"
-    for path in folder.rglob("docker-compose.*.yaml"):
-        for service in (yaml.safe_load(path.read_text())["services"] or {}).values():
-            if "build" in service and not service.get("image", "").endswith("-${DDEV_SITENAME}-built"):
-                yield f"{path.name}: an image that is built has another name"
-    bats = text("tests/test.bats")
-    if "ddev add-on get" not in bats:
-        yield "tests/test.bats does not install it"
-    if "install from release" in bats and not re.search(r'# bats test_tags=release\n@test "install from release"', bats):
-        yield "tests/test.bats: no tag"
-    for path in (folder / "commands").rglob("*"):
-        if path.is_file() and not path.read_text().startswith("#!/usr/bin/env bash\n"):
-            yield f"{path.name}: first line"
-    workflow = text(".github/workflows/tests.yml")
-    for word in ("ddev/github-action-add-on-test@v2", "paths-ignore"):
-        if word not in workflow:
-            yield f"tests.yml lacks {word}"
-    for name in ("ISSUE_TEMPLATE/bug_report.yml", "ISSUE_TEMPLATE/feature_request.yml", "PULL_REQUEST_TEMPLATE.md"):
-        if not text(f".github/{name}"):
-            yield f"{name} is missing"
-    if "tarball/<branch>" in text(".github/PULL_REQUEST_TEMPLATE.md"):
-        yield "PULL_REQUEST_TEMPLATE.md has the generic link"
-    if "Apache License" not in text("LICENSE"):
-        yield "LICENSE"
-    if "tests" not in text(".gitattributes"):
-        yield ".gitattributes"
-    for path in folder.rglob("*"):
-        if path.is_file() and "addon-template" in path.read_text():
-            yield f"{path.name} has words of the template"
+IMAGE = [
+    p
+    for p in sorted(data("templates", "ddev", "build").iterdir())
+    if p.read_text().startswith("#!/bin/sh")
+]
 
 
 def test_the_update_checker_would_pass() -> None:
@@ -104,20 +67,30 @@ def test_every_file_can_exist_everywhere_and_is_signed() -> None:
         assert "#ddev-silent-no-warn" in (ADDON / name).read_text(), name
     shipped = {p.relative_to(ADDON).as_posix() for p in ADDON.rglob("*") if p.is_file()}
     kept = {n for n in shipped if not n.startswith((".github/", "tests/"))}
-    assert kept - {"install.yaml", "README.md", "LICENSE", ".gitattributes"} == set(INSTALL["project_files"])
+    assert kept - {"install.yaml", "README.md", "LICENSE", ".gitattributes"} == set(
+        INSTALL["project_files"]
+    )
     assert set(COMMANDS) < set(INSTALL["project_files"])
     assert INSTALL["name"] == "mcpconf"
 
 
 def annotations(path: Path) -> dict[str, str]:
     """What DDEV reads of a command: every line that starts with ``## `` and has a colon."""
-    found = [line[3:].partition(":") for line in path.read_text().splitlines() if line.startswith("## ") and ":" in line]
+    found = [
+        line[3:].partition(":")
+        for line in path.read_text().splitlines()
+        if line.startswith("## ") and ":" in line
+    ]
     return {key.strip(): value.strip() for key, _, value in found}
 
 
 def test_the_commands_have_the_documented_names() -> None:
     names = {path.name: annotations(path) for path in SHELL}
-    assert {a["Usage"].split()[0] for a in names.values()} == {"claude:mcp", "claude:mcp-proxy", "claude"}
+    assert {a["Usage"].split()[0] for a in names.values()} == {
+        "claude:mcp",
+        "claude:mcp-proxy",
+        "claude",
+    }
     assert names["claude-mcp"]["Aliases"] == "claude-mcp"
     assert names["claude-mcp-proxy"]["Aliases"] == "claude-mcp-proxy"
     for found in names.values():
@@ -143,7 +116,9 @@ NEWER_BASH = {
 @pytest.mark.parametrize("path", SHELL, ids=lambda p: p.name)
 def test_the_host_commands_are_for_bash_3(path: Path) -> None:
     assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0
-    code = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+    code = "\n".join(
+        line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")
+    )
     assert [name for name, pattern in NEWER_BASH.items() if re.search(pattern, code)] == []
 
 
@@ -176,7 +151,9 @@ def test_the_hooks() -> None:
 # --- the actions, as DDEV runs them ------------------------------------------------------------
 
 
-def act(name: str, project: Path, path: str = "/usr/bin:/bin", **environ: str) -> subprocess.CompletedProcess[str]:
+def act(
+    name: str, project: Path, path: str = "/usr/bin:/bin", **environ: str
+) -> subprocess.CompletedProcess[str]:
     """Run all actions of a kind: ``bash -c`` with its strict mode, where DDEV runs them."""
     folder = project if name == "pre_install_actions" else project / ".ddev"
     said = None
@@ -206,12 +183,14 @@ def get(project: Path) -> None:
     manifest = project / ".ddev/addon-metadata/mcpconf/manifest.yaml"
     manifest.parent.mkdir(parents=True, exist_ok=True)
     listed = "".join(f"    - {n}\n" for n in INSTALL["project_files"])
-    manifest.write_text(f"name: mcpconf\nrepository: x\nversion: y\nproject_files:\n{listed}global_files: []\n")
+    manifest.write_text(
+        f"name: mcpconf\nrepository: x\nversion: y\nproject_files:\n{listed}global_files: []\n"
+    )
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    root = tmp_path / "a project's \"place\" ü"
+    root = tmp_path / 'a project\'s "place" ü'
     (root / ".ddev/commands/host").mkdir(parents=True)
     (root / ".ddev/config.yaml").write_text(CONFIG)
     return root
@@ -220,7 +199,10 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "refused"),
     [
-        ((FIXTURES / "D-refuse-network-mode/dot-ddev/docker-compose.sidecar.yaml").read_text(), True),
+        (
+            (FIXTURES / "D-refuse-network-mode/dot-ddev/docker-compose.sidecar.yaml").read_text(),
+            True,
+        ),
         ('services:\n  x:\n    "network_mode": host\n', True),
         ("services:\n  x:\n    # network_mode: host\n    image: y\n", False),
         ("services: {}\n", False),
@@ -243,7 +225,9 @@ def test_files_of_an_older_version_go_and_only_those(project: Path) -> None:
     (folder / "notlisted").write_text("#ddev-generated\n")
     manifest = folder / "addon-metadata/mcpconf/manifest.yaml"
     listed = "    - web-build/Dockerfile.mcpconf\n    - kept.yaml\n    - ../outside\n    - gone.yaml\n    - $(touch hacked)\n"
-    text = manifest.read_text().replace("global_files: []", f"{listed}global_files:\n    - notlisted")
+    text = manifest.read_text().replace(
+        "global_files: []", f"{listed}global_files:\n    - notlisted"
+    )
     manifest.write_text(text)
     before = files(project)
     done = act("pre_install_actions", project)
@@ -255,7 +239,9 @@ def test_files_of_an_older_version_go_and_only_those(project: Path) -> None:
 
 def test_the_action_knows_every_file_that_is_listed() -> None:
     for name in INSTALL["project_files"]:
-        assert re.search(rf"(?m)^\s+.*\b{re.escape(name)}\b.*\) continue ;;$", INSTALL["pre_install_actions"][1]), name
+        assert re.search(
+            rf"(?m)^\s+.*\b{re.escape(name)}\b.*\) continue ;;$", INSTALL["pre_install_actions"][1]
+        ), name
 
 
 def test_installing_syncs_if_it_can(project: Path, tmp_path: Path) -> None:
@@ -299,7 +285,15 @@ def test_removal_tells_mcpconf(project: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def ddev(house):
-    return house({"home/.claude.json": {"mcpServers": {"r": {"type": "http", "url": "http://localhost:1/"}}}, "project/.ddev/config.yaml": CONFIG, "project/.ddev/mine": "x"})
+    return house(
+        {
+            "home/.claude.json": {
+                "mcpServers": {"r": {"type": "http", "url": "http://localhost:1/"}}
+            },
+            "project/.ddev/config.yaml": CONFIG,
+            "project/.ddev/mine": "x",
+        }
+    )
 
 
 def test_init_sync_remove_leaves_the_project_as_it_was(ddev) -> None:
@@ -317,8 +311,6 @@ def test_init_sync_remove_leaves_the_project_as_it_was(ddev) -> None:
 
 
 def run_init(house, *words: str):
-    from tests.conftest import run
-
     return run("init", "ddev", "--home", str(house.home), "--project", str(house.project), *words)
 
 
@@ -374,10 +366,15 @@ def test_remove_beside_an_add_on_of_ddevs_leaves_a_project_that_starts(ddev) -> 
     get(ddev.project)
     before = files(ddev.project)
     assert ddev.run("sync").code == 0
-    assert "context: ./mcpconf/build" in (ddev.project / ".ddev/docker-compose.mcpconf.yaml").read_text()
+    assert (
+        "context: ./mcpconf/build"
+        in (ddev.project / ".ddev/docker-compose.mcpconf.yaml").read_text()
+    )
     said = ddev.run("remove")
     assert "ddev add-on remove mcpconf" in said.err
-    assert {n: w for n, (w, _) in files(ddev.project).items()} == {n: w for n, (w, _) in before.items()}
+    assert {n: w for n, (w, _) in files(ddev.project).items()} == {
+        n: w for n, (w, _) in before.items()
+    }
     assert run_init(ddev).code == 0, "nothing to do: DDEV has it"
 
 
@@ -405,24 +402,20 @@ def test_an_interrupted_init_is_taken_up(ddev) -> None:
 
 
 def test_the_release_is_one_folder_and_always_the_same(tmp_path: Path) -> None:
-    import io
-    import tarfile
-
     made = release.release(ADDON)
     assert made == release.release(ADDON)
     with tarfile.open(fileobj=io.BytesIO(made)) as tar:
         names = tar.getnames()
         assert {n.split("/")[0] for n in names} == {"ddev-mcpconf"}
         tar.extractall(tmp_path, filter="data")
-    assert {f"ddev-mcpconf/{n}" for n in (*INSTALL["project_files"], "install.yaml", "README.md", "LICENSE")} == set(names)
+    assert {
+        f"ddev-mcpconf/{n}"
+        for n in (*INSTALL["project_files"], "install.yaml", "README.md", "LICENSE")
+    } == set(names)
     assert (tmp_path / "ddev-mcpconf/commands/host/claude-mcp").stat().st_mode & 0o111
 
 
 def test_a_release_with_an_archive_knows_its_hash(tmp_path: Path) -> None:
-    import hashlib
-    import io
-    import tarfile
-
     archive = tmp_path / "mcpconf.pyz"
     archive.write_bytes(b"#!/usr/bin/env python3\nPK\x03\x04rest")
     with tarfile.open(fileobj=io.BytesIO(release.release(ADDON, archive))) as tar:

@@ -62,11 +62,13 @@ def test_an_empty_file_of_ours(tmp_path: Path) -> None:
 
 def test_nothing_of_a_write_is_left_over(tmp_path: Path) -> None:
     pf.write([FILE], pf.compare([FILE], tmp_path), tmp_path)
-    assert [n for n in files(tmp_path)] == ["a", "a/b", "a/b/file"]
+    assert list(files(tmp_path)) == ["a", "a/b", "a/b/file"]
     assert (tmp_path / FILE.path).stat().st_mode & 0o777 == 0o755
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(tmp_path, b"#ddev-generated old")
     before = files(tmp_path)
 
@@ -128,7 +130,7 @@ def test_remove_leaves_what_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "a/ours").write_text("x #ddev-generated")
     (left,) = pf.remove([FILE.path, "a/ours", "a/nothing", "no/folder"], tmp_path)
     assert left.code == "MC041"
-    assert [n for n in files(tmp_path)] == ["a", "a/b", "a/b/file"]
+    assert list(files(tmp_path)) == ["a", "a/b", "a/b/file"]
     pf.remove_empty(["a", "a/b"], tmp_path)
     assert (tmp_path / "a/b/file").exists()
     (tmp_path / "a/b/file").unlink()

@@ -101,7 +101,9 @@ def test_ddevs_global_setting(tmp_path: Path, folder: str) -> None:
     assert not this_machine({"HOME": "/nowhere"}, str(tmp_path)).ide
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"currentContext": 7}', '{"currentContext": "x"}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"currentContext": 7}', '{"currentContext": "x"}']
+)
 def test_a_broken_configuration_of_docker_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker/config.json").write_text(text)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mcpconf.ddev.preferences import preferences
 from tests.ddev.project import CONFIG, FIXTURES, STUB, compose, files
 
 RAY = {"mcpServers": {"ray": {"type": "http", "url": "http://localhost:2411/mcp"}}}
@@ -99,8 +100,14 @@ sys.argv = ["mcpconf", *{words!r}]
 run()
 print(sorted({{"jinja2", "yaml", "mcpconf.firewall.bundle"}} & set(sys.modules)), file=sys.stderr)
 """
-    environ = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nowhere",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
+    )
     assert {c["change"] for c in json.loads(done.stdout)["changes"]} == {"unchanged"}
     assert done.stderr.splitlines()[-1] == "[]"
     assert files(house.project) == before
@@ -159,7 +166,9 @@ def test_no_link_is_followed(ddev: Callable[..., Any], where: str) -> None:
     link.symlink_to(outside if where.endswith("build") else outside / "file")
     said = house.run("sync")
     assert said.code in (1, 4), said
-    assert files(outside) == {"file": (b"#ddev-generated\n".hex(), (outside / "file").stat().st_mode)}
+    assert files(outside) == {
+        "file": (b"#ddev-generated\n".hex(), (outside / "file").stat().st_mode)
+    }
     assert link.is_symlink()
 
 
@@ -167,24 +176,34 @@ def test_without_the_add_on_nothing_is_put_into_it(ddev: Callable[..., Any]) -> 
     house = ddev(stub=False)
     said = house.run("sync")
     assert "mcpconf init ddev" in said.err
-    assert sorted(p.name for p in (house.project / ".ddev").iterdir()) == ["commands", "config.yaml", "mcpconf"]
+    assert sorted(p.name for p in (house.project / ".ddev").iterdir()) == [
+        "commands",
+        "config.yaml",
+        "mcpconf",
+    ]
 
 
 @pytest.mark.parametrize("name", ["claude", "claude-code"])
 def test_beside_a_service_of_another_add_on(ddev: Callable[..., Any], name: str) -> None:
     other = (FIXTURES / "B-claude-service/dot-ddev/docker-compose.claude.yaml").read_text()
-    house = ddev({"project/.ddev/docker-compose.claude.yaml": other.replace("  claude:\n", f"  {name}:\n")})
+    house = ddev(
+        {"project/.ddev/docker-compose.claude.yaml": other.replace("  claude:\n", f"  {name}:\n")}
+    )
     (found,) = synced(house)["findings"]
     assert found["code"] == "MC120"
     assert "not in force" in found["message"]
     ours = service(house, name)
     assert "build" not in ours
-    expected = json.loads((FIXTURES / "B-claude-service/expected-compose-subset.json").read_text())["claude"]
+    expected = json.loads((FIXTURES / "B-claude-service/expected-compose-subset.json").read_text())[
+        "claude"
+    ]
     assert ours["cap_add"] == expected["cap_add"]
     lines = [line.replace("=", ":") for line in expected["extra_hosts"]]
     assert set(ours["extra_hosts"]) <= set(lines)
     wanted = json.loads(json.dumps(expected["volumes"]).replace("<APPROOT>", str(house.project)))
-    assert [v for v in ours["volumes"] if v in wanted] == wanted[2:], "the first two are the add-on's own"
+    assert [v for v in ours["volumes"] if v in wanted] == wanted[2:], (
+        "the first two are the add-on's own"
+    )
 
 
 def test_in_web(ddev: Callable[..., Any]) -> None:
@@ -194,11 +213,15 @@ def test_in_web(ddev: Callable[..., Any]) -> None:
     assert "sudo" in found["message"]
     assert "no firewall is in force" in found["message"]
     ours = service(house, "web")
-    expected = json.loads((FIXTURES / "A-plain-web/expected-compose-subset.json").read_text())["web"]
+    expected = json.loads((FIXTURES / "A-plain-web/expected-compose-subset.json").read_text())[
+        "web"
+    ]
     assert "cap_add" not in ours, "with sudo, a capability only helps to get further"
     wanted = json.loads(json.dumps(expected["volumes"]).replace("<APPROOT>", str(house.project)))
     assert [v for v in ours["volumes"] if v in wanted] == wanted[3:]
-    assert f"{house.project}/.env" not in [v["target"] for v in ours["volumes"]], "the site needs it"
+    assert f"{house.project}/.env" not in [v["target"] for v in ours["volumes"]], (
+        "the site needs it"
+    )
 
 
 def test_none(ddev: Callable[..., Any]) -> None:
@@ -209,7 +232,13 @@ def test_none(ddev: Callable[..., Any]) -> None:
 
 def test_network_mode_is_refused_and_nothing_is_written(ddev: Callable[..., Any]) -> None:
     folder = FIXTURES / "D-refuse-network-mode/dot-ddev"
-    house = ddev({"project/.ddev/docker-compose.sidecar.yaml": (folder / "docker-compose.sidecar.yaml").read_text()})
+    house = ddev(
+        {
+            "project/.ddev/docker-compose.sidecar.yaml": (
+                folder / "docker-compose.sidecar.yaml"
+            ).read_text()
+        }
+    )
     said = house.run("sync", "--format", "json")
     assert said.code == 1
     (found,) = said.json["findings"]
@@ -267,13 +296,29 @@ def test_which_files_are_masked(ddev: Callable[..., Any]) -> None:
     (house.project / ".env.out").symlink_to(house.home / ".claude.json")
     (house.project / ".env.in").symlink_to("env")
     synced(house)
-    covered = {v["target"].removeprefix(f"{house.project}/") for v in service(house)["volumes"] if v["source"].endswith("/empty")}
-    assert covered == {".env", ".env.local", ".env.in", "apps/api/.env", "a/b/c/.env.prod", ".ddev/.env"}
+    covered = {
+        v["target"].removeprefix(f"{house.project}/")
+        for v in service(house)["volumes"]
+        if v["source"].endswith("/empty")
+    }
+    assert covered == {
+        ".env",
+        ".env.local",
+        ".env.in",
+        "apps/api/.env",
+        "a/b/c/.env.prod",
+        ".ddev/.env",
+    }
 
 
-@pytest.mark.parametrize("name", ["two words", "quo'te\"s", "ünï😀", "co:lon", "dol$HOME", "hash #x", "per%cent"])
+@pytest.mark.parametrize(
+    "name", ["two words", "quo'te\"s", "ünï😀", "co:lon", "dol$HOME", "hash #x", "per%cent"]
+)
 def test_a_project_in_an_odd_place(builder: Callable[..., Any], tmp_path: Path, name: str) -> None:
-    house = builder(tmp_path / name, {"home/.claude.json": RAY, "project/.ddev/config.yaml": CONFIG, COMPOSE: STUB})
+    house = builder(
+        tmp_path / name,
+        {"home/.claude.json": RAY, "project/.ddev/config.yaml": CONFIG, COMPOSE: STUB},
+    )
     house.put("project/.env", "x")
     assert house.run("sync").code == 0
     text = (house.root / COMPOSE).read_text()
@@ -307,7 +352,11 @@ def test_settings_reach_the_build(ddev: Callable[..., Any]) -> None:
     assert not synced(house)["findings"]
     args = service(house)["build"]["args"]
     assert args["BASE_IMAGE"] == "registry.example.com:5000/me/base:1"
-    assert (args["CLAUDE_CODE"], args["APT_PACKAGES"], args["NPM_PACKAGES"]) == ("2.1.328", "jq php-cli", "@scope/x@1.2 tsx")
+    assert (args["CLAUDE_CODE"], args["APT_PACKAGES"], args["NPM_PACKAGES"]) == (
+        "2.1.328",
+        "jq php-cli",
+        "@scope/x@1.2 tsx",
+    )
 
 
 def test_remarks(ddev: Callable[..., Any]) -> None:
@@ -325,7 +374,9 @@ def test_remarks(ddev: Callable[..., Any]) -> None:
 
 
 def test_a_bomb_of_aliases_is_harmless(ddev: Callable[..., Any]) -> None:
-    text = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+    text = "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)
+    )
     house = ddev({"project/.ddev/docker-compose.bomb.yaml": text + "services: {x: {image: y}}\n"})
     assert not synced(house)["findings"]
 
@@ -351,7 +402,11 @@ def test_the_users_preferences_and_nothing_else(ddev: Callable[..., Any]) -> Non
         "env": {"X": secret},
         "editorMode": f"vim\n{secret}",
         "projects": {
-            str(house.project): {"hasTrustDialogAccepted": True, "mcpServers": {"x": secret}, "history": [secret]},
+            str(house.project): {
+                "hasTrustDialogAccepted": True,
+                "mcpServers": {"x": secret},
+                "history": [secret],
+            },
             "/other": {"hasTrustDialogAccepted": True},
         },
     }
@@ -372,6 +427,4 @@ def test_the_users_preferences_and_nothing_else(ddev: Callable[..., Any]) -> Non
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"projects": 7, "theme": 1}'])
 def test_a_broken_global_file_gives_no_preferences(text: str) -> None:
-    from mcpconf.ddev.preferences import preferences
-
     assert json.loads(preferences(text, ("/p",))) == {"#ddev-generated": True}
