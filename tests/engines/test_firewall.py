@@ -67,11 +67,12 @@ def box(place: tuple[str, str], engine: Engine) -> Iterator[Container]:
         yield made
 
 
-def policy(engine: Engine, *more: EgressRow, mode: str = "default") -> str:
-    """Write an egress.json; returns its path in the containers."""
-    name = f"egress-{next(_NUMBERS)}.json"
-    text = dump_egress(Egress((*ROWS, *more), GATEWAY, mode))
-    (engine.machine.files / name).write_text(text)
+def policy(engine: Engine, *more: EgressRow, mode: str = "default", file: str = "") -> str:
+    """Write an egress.json, in the place of ``file``; returns its path in the containers."""
+    name = file.rpartition("/")[2] or f"egress-{next(_NUMBERS)}.json"
+    unfinished = engine.machine.files / "unfinished"
+    unfinished.write_text(dump_egress(Egress((*ROWS, *more), GATEWAY, mode)))
+    unfinished.rename(engine.machine.files / name)
     return f"/opt/test/{name}"
 
 
@@ -110,9 +111,10 @@ def test_what_is_listed_opens_and_nothing_else(engine: Engine, box: Container) -
 @places(PLACES)
 def test_strict_mode_tells_names_on_one_address_apart(engine: Engine, box: Container) -> None:
     shared = {"another name there": "https://evil.cdn.test --resolve evil.cdn.test:443:45.66.77.20"}
-    apply(box, policy(engine))
+    file = policy(engine)
+    apply(box, file)
     assert opened(engine, box, {**ATTEMPTS, **shared}) == [*LISTED, *shared]
-    apply(box, policy(engine, mode="strict"))
+    apply(box, policy(engine, mode="strict", file=file))
     assert opened(engine, box, {**ATTEMPTS, **shared}) == LISTED
 
 
