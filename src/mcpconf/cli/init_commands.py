@@ -113,8 +113,8 @@ def remove(
         _show(planned, format, written=True)
     of_ddev = ddev_commands.removed(home, project)
     left = write.remove(target) if of_ddev is None else of_ddev
-    if planned:
-        clear_folders(planned)
+    for name in clear_folders(planned) if planned else ():
+        report.say(f"note: {report.safe(name)} holds files that nobody recorded, so it stays")
     control.poke(places.gateway)
     report.findings(left)
     report.say(

@@ -7,6 +7,7 @@ The programs are text only, without code for one Python: the same for all who ru
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ def files() -> dict[str, Content]:
     return {**found, **_programs()}
 
 
+@cache
 def _programs() -> dict[str, Content]:
     from mcpconf.bridge import bundle as bridge  # noqa: PLC0415  both read their own sources
     from mcpconf.firewall import bundle as firewall  # noqa: PLC0415

@@ -94,6 +94,11 @@ def is_read_only(root: Path, name: str) -> bool:
     return there is not None and not there.st_mode & 0o222
 
 
+def is_plain(name: str) -> bool:
+    """Whether a name stays below its root, by its spelling."""
+    return not {"", ".", ".."} & {*name.split("/")} and "\0" not in name
+
+
 def folders(root: Path, name: str) -> list[str]:
     """The directories in a directory; none where it is not there."""
     with explained(root / name, "read"), _parent(root, f"{name}/x", create=False) as folder:
@@ -134,6 +139,8 @@ def _take(fd: int) -> bool:
 @contextmanager
 def _parent(root: Path, name: str, *, create: bool) -> Iterator[int | None]:
     """The open directory of a file; None where it is missing."""
+    if not is_plain(name):
+        raise ValueError(f"{name!a} is no plain path")
     fd = os.open(root, DIRECTORY)
     try:
         here = root

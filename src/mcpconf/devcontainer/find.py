@@ -58,12 +58,18 @@ def candidates(root: Path) -> list[str]:
     return [n for n in (USUAL, _AT_ROOT, *named) if os.path.lexists(root / n)]
 
 
+def is_config(name: str) -> bool:
+    """Whether the tools look for a dev container there."""
+    parts = name.split("/")
+    below = parts[0] == FOLDER and parts[-1] == "devcontainer.json" and len(parts) in (2, 3)
+    return name == _AT_ROOT or (below and files.is_plain(name))
+
+
 def _named(roots: list[Path], config: Path) -> Found:
     for root in roots:
         if config.is_relative_to(root):
             name = config.relative_to(root).as_posix()
-            parts = name.split("/")
-            if name == _AT_ROOT or (parts[0] == FOLDER and parts[-1] == "devcontainer.json"):
+            if is_config(name):
                 return Found(root, name, there=os.path.lexists(config))
     raise Usage(
         f"{quote(str(config), 120)} is no devcontainer.json of this project",

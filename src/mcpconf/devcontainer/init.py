@@ -17,7 +17,7 @@ from mcpconf import jsonc
 from mcpconf.devcontainer import feature, files, record, scaffold
 from mcpconf.devcontainer.edits import COMPOSE, Edited, Step, Wish, edit, is_ours
 from mcpconf.devcontainer.feature import Content
-from mcpconf.devcontainer.find import FOLDER, Found, candidates
+from mcpconf.devcontainer.find import FOLDER, Found, candidates, is_config
 from mcpconf.devcontainer.record import EMPTY, Config, Record
 from mcpconf.devcontainer.undo import undo
 from mcpconf.errors import Failure
@@ -110,7 +110,7 @@ def plan_remove(root: Path) -> Plan | None:
     changes: list[Change] = []
     edits: list[str] = []
     notes: list[str] = []
-    for name in known.configs if known else candidates(root):
+    for name in filter(is_config, known.configs) if known else candidates(root):
         old = files.read(root, name)
         if old is None:
             continue
@@ -155,11 +155,15 @@ def carry_out(plan: Plan) -> None:
                 files.write(plan.root, change.name, change.new, change.mode)
 
 
-def clear_folders(plan: Plan) -> None:
-    """Delete the directories of ours that are empty."""
+def clear_folders(plan: Plan) -> list[str]:
+    """Delete the directories of ours that are empty; returns those that are not."""
+    left = []
     for name in plan.folders:
         if _is_name_of_ours(f"{name}/x") or name == FOLDER:
             files.remove_folder(plan.root, name)
+            if name != FOLDER and os.path.lexists(plan.root / name):
+                left.append(name)
+    return left
 
 
 # --- details ----------------------------------------------------------------------------------
@@ -280,9 +284,7 @@ def _refuse_read_only(found: Found, change: Change) -> None:
 def _is_name_of_ours(name: str) -> bool:
     """Whether a record may name a file: one that init writes."""
     parts = name.split("/")
-    if ".." in parts or "" in parts:
-        return False
-    if parts[0] != FOLDER:
+    if parts[0] != FOLDER or not files.is_plain(name):
         return name == COMPOSE
     return parts[-1] == COMPOSE or parts[1] in ("mcpconf", "mcpconf-feature")
 

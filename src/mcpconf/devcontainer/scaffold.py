@@ -84,7 +84,7 @@ def _volumes(root: Path, config: str, parsed: Value) -> tuple[tuple[_Volume, ...
 
 def _relative(path: Path, base: str) -> str:
     found = os.path.relpath(path, os.path.normpath(base))
-    return _escaped(found if found.startswith("..") else f"./{found}")
+    return _escaped(found if found.startswith("..") or found == "." else f"./{found}")
 
 
 def _escaped(path: str) -> str:
