@@ -304,7 +304,6 @@ def test_with_nftables_alone(place: tuple[str, str], engine: Engine) -> None:
 
 
 @places(PODMAN)
-@pytest.mark.xfail(reason="the message is iptables' own: Can't open socket to ipset")
 def test_without_net_raw_it_is_closed_and_says_so(place: tuple[str, str], engine: Engine) -> None:
     """iptables asks for a set through a raw socket."""
     with engine.container(place[1], capabilities="NET_ADMIN") as box:

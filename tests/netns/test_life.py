@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.netns.container import FOLDER, Container, comes, document, row
 from tests.netns.lab.addresses import EVIL4, host4
 from tests.netns.lab.lab import Kind, Lab
 from tests.netns.redteam.adapter import made
-from tests.netns.redteam.hands import Hands
 
 pytestmark = pytest.mark.netns
-
-FOLDER = "/etc/mcpconf"
-WEB = (80, 443)
-
-
-def row(host: str, port: int, form: str = "name") -> dict[str, Any]:
-    return {"host": host, "port": port, "form": form, "servers": ["s"], "because": []}
-
-
-def document(*rows: dict[str, Any], **other: Any) -> str:
-    found = {"version": 1, "mode": "default", "grace": 300, "gateway": None, "rows": list(rows)}
-    return json.dumps({**found, **other})
-
-
-class Container:
-    """A container with the program, and ``egress.json`` as a sync on the host writes it."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.hands = Hands(lab)
-        self.generation = 0
-        lab.write("/usr/local/sbin/mcpconf-fw", made(), 0o755)
-
-    def sync(self, text: str) -> None:
-        """A new generation, then one link flips."""
-        self.generation += 1
-        folder = f"{FOLDER}/gen-{self.generation}"
-        self.lab.write(f"{folder}/egress.json", text)
-        self.lab.force(
-            f"cd {FOLDER}; ln -sfn gen-{self.generation} next; mv -T next current;"
-            " [ -e egress.json ] || ln -s current/egress.json egress.json"
-        )
-
-    def fw(self, *words: str) -> str:
-        """Run the program; returns what it says.  It has to be content."""
-        done = self.lab.run(["mcpconf-fw", *words])
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def reaches(self, name: str, port: int = 443) -> bool:
-        kind = "http" if port == 80 else "tls"
-        order = {"name": name, "port": port, "kind": kind, "v": 4, "timeout": 1.0, "tok": "t"}
-        return bool(self.hands.ask("tcp", **order)["ok"])
-
-    def reaches_address(self, address: str, port: int = 443) -> bool:
-        order = {"dst": address, "port": port, "kind": "tls", "timeout": 1.0, "tok": "t"}
-        return bool(self.hands.ask("tcp", **order)["ok"])
-
-    def pids(self, name: str) -> list[int]:
-        return [int(pid) for pid in self.lab.force(f"pgrep -x {name}").split()]
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +33,6 @@ def container(lab: Lab) -> Iterator[Container]:
     finally:
         fresh.hands.close()
         lab.run(["mcpconf-fw", "stop", "--open"])
-
-
-def comes(true: Callable[[], bool], seconds: float) -> float:
-    """Wait until something is so; returns after how many seconds."""
-    begin = time.monotonic()
-    while not true():
-        assert time.monotonic() - begin < seconds, "it did not come"
-        time.sleep(0.05)
-    return time.monotonic() - begin
 
 
 def test_a_sync_reaches_a_running_container_within_two_seconds(container: Container) -> None:
@@ -294,3 +234,20 @@ def test_with_nftables_alone_streams_end_and_live_just_so() -> None:
         container.hands.close()
         container.fw("stop", "--open")
         assert "mcpconf" not in lab.force("nft list ruleset")
+
+
+def test_a_refresh_that_waits_takes_the_file_that_is_in_force_when_its_turn_comes(
+    container: Container,
+) -> None:
+    """The keeper's refresh may wait for an apply of another file; it must not undo it."""
+    container.sync(document(row("allowed.test", 443)))
+    container.fw("apply")
+    container.lab.write("/etc/other.json", document(row("allowed2.test", 443)))
+    state = "/run/mcpconf-fw/state.json"
+    other = f"sleep 1; sed -i 's#/etc/mcpconf/egress.json#/etc/other.json#' {state}"
+    holding = container.lab.start(["flock", "/run/mcpconf-fw/lock", "-c", other])
+    time.sleep(0.4)
+    container.fw("refresh")
+    assert holding.wait(10) == 0
+    assert container.reaches("allowed2.test")
+    assert not container.reaches("allowed.test")

@@ -16,7 +16,7 @@ from mcpconf.firewall.ending import end_engines
 from mcpconf.firewall.engines import EngineError
 from mcpconf.firewall.keeper import place_of
 from mcpconf.firewall.look import RefusedError, look_for_tools, may_rule
-from mcpconf.firewall.paths import Paths
+from mcpconf.firewall.paths import POLICY, Paths
 from mcpconf.firewall.policy import MOST_BYTES, Policy, PolicyError, read_policy_text
 from mcpconf.firewall.run import complain
 from mcpconf.firewall.state import State, load_state, save_state, write_file
@@ -42,12 +42,16 @@ class Read(NamedTuple):
 
 
 def put_in_force(policy_file: str, paths: Paths) -> int:
-    """Put ``egress.json`` into force; returns the exit code.  What is to be said goes to stderr."""
+    """Put ``egress.json`` into force; returns the exit code.  What is to be said goes to stderr.
+
+    Without a file it is the one in force, which nobody else changes meanwhile.
+    """
     try:
         may_rule()
         _make_folder(paths)
         with _alone(paths):
-            return _put(policy_file, paths)
+            state = load_state(paths)
+            return _put(policy_file or (state.policy if state else POLICY), paths, state)
     except (RefusedError, ResolverError, EngineError, OSError) as error:
         complain(str(error), *getattr(error, "helps", ()))
         complain("what was in force stays" if load_state(paths) else "the firewall is not in force")
@@ -75,9 +79,8 @@ def _alone(paths: Paths) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _put(policy_file: str, paths: Paths) -> int:
+def _put(policy_file: str, paths: Paths, old: State | None) -> int:
     tools = look_for_tools()
-    old = load_state(paths)
     if old is None:
         _forget(paths)
     seen = place_of(policy_file)

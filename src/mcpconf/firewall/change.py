@@ -125,6 +125,7 @@ def change(job: Job, policy_file: str, seen: str) -> State:
     """
     write_file(job.paths.changing, f"{job.site.epoch}\n")
     said = [] if job.old else [_closed(job)]
+    planned_site = job.site
     job = _with_sets(job)
     fault: Exception | None = None
     try:
@@ -133,7 +134,8 @@ def change(job: Job, policy_file: str, seen: str) -> State:
         fault = error
     if job.old is not None and job.narrower:
         _take_back(job)
-    said.append(_ruled(job))
+    if job.old is not None or job.site != planned_site:
+        said.append(_ruled(job))
     _finish(job)
     if fault is not None:
         raise fault
@@ -209,7 +211,8 @@ def _with_engines(job: Job) -> Job:
 def _with_resolver(job: Job) -> Job:
     """Start a resolver on a port that nobody could foresee."""
     for left in reversed(range(_TRIES_OF_PORTS)):
-        job = job.moved(job.site._replace(dns_port=free_port()))
+        if job.old is not None or left < _TRIES_OF_PORTS - 1:  # else it was chosen a moment ago
+            job = job.moved(job.site._replace(dns_port=free_port()))
         try:
             start_resolver(job.paths, job.site.dns_port, job.compiled, job.site.dns)
         except ResolverError:
@@ -224,7 +227,8 @@ def _with_resolver(job: Job) -> Job:
 def _with_gate(job: Job) -> Job:
     """Start the gate on ports that nobody could foresee."""
     for left in reversed(range(_TRIES_OF_PORTS)):
-        job = job.moved(job.site._replace(gate_tls=free_port(), gate_http=free_port()))
+        if job.old is not None or left < _TRIES_OF_PORTS - 1:
+            job = job.moved(job.site._replace(gate_tls=free_port(), gate_http=free_port()))
         try:
             start_gate(job.paths, job.compiled)
         except EngineError:

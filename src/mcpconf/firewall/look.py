@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ HOSTS = "/etc/hosts"
 ADDRESSES6 = "/proc/net/if_inet6"
 _CONF6 = "/proc/sys/net/ipv6/conf"
 
-_NET_ADMIN = 12
+_NET_ADMIN, _NET_RAW = 12, 13
 _TRUSTED = (0, 50)  # groups: root, and staff, which Debian gives /usr/local
 _OLDEST_DNSMASQ = (2, 86)
 _DNS_USERS = ("mcpconf-dns", "dnsmasq")
@@ -46,8 +47,7 @@ def may_rule() -> None:
     """Raise RefusedError where rules cannot or must not be set at all."""
     if os.geteuid():
         raise RefusedError("only root can put the firewall into force", "run it as root")
-    found = re.search(r"CapEff:\s*(\w+)", read_file("/proc/self/status"))
-    if not found or not int(found[1], 16) >> _NET_ADMIN & 1:
+    if not _has(_NET_ADMIN):
         raise RefusedError(
             "this container lacks the capability NET_ADMIN, so no firewall can be set up in it",
             "compose, DDEV: cap_add: [NET_ADMIN]",
@@ -59,6 +59,11 @@ def may_rule() -> None:
             "start the container without --network=host",
         )
     _must_be_roots()
+
+
+def _has(capability: int) -> bool:
+    found = re.search(r"CapEff:\s*(\w+)", read_file("/proc/self/status"))
+    return bool(found and int(found[1], 16) >> capability & 1)
 
 
 def _must_be_roots() -> None:
@@ -78,6 +83,8 @@ def _must_be_root_s(path: str) -> None:
     except OSError:
         return
     others = status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid not in _TRUSTED)
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        others = False  # as in /tmp: what is root's in it, only root replaces
     if status.st_uid or others:
         raise RefusedError(
             f"{path} is not root's alone, so whoever works here could put a program of his there",
@@ -95,14 +102,16 @@ class Tools(NamedTuple):
 def look_for_tools() -> Tools:
     """Choose how packets are filtered.  Raises RefusedError where a program is missing."""
     iptables = [p for p in ("iptables-restore", "ip6tables-restore", "ipset") if not find(p)]
+    iptables += [] if _has(_NET_RAW) else ["the capability NET_RAW, which iptables needs for sets"]
     backend = "nftables" if iptables and find("nft") else "iptables"
     missing = iptables if backend == "iptables" else []
     missing += [] if find("dnsmasq") else ["dnsmasq"]
     if missing:
-        packages = ", ".join(sorted({_PACKAGES[p] for p in missing}))
-        raise RefusedError(
-            f"the container has no {', '.join(missing)}", f"its image needs: {packages}"
+        packages = ", ".join(sorted({_PACKAGES[p] for p in missing if p in _PACKAGES}))
+        way = (
+            f"its image needs: {packages}" if packages else "add NET_RAW, or nftables to the image"
         )
+        raise RefusedError(f"the container has no {', '.join(missing)}", way)
     return Tools(backend, start(["dnsmasq", "--version"]))
 
 
