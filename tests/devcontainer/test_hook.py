@@ -86,13 +86,24 @@ def test_a_slow_gateway_does_not_hold_up_the_start(project: Callable[..., House]
         time.sleep(30)
 
     began = time.monotonic()
+    with mock.patch.object(process, "start", side_effect=slow):
+        said = _hook(house)
+    assert time.monotonic() - began < 12
+    assert said.err == "mcpconf: 1 server; the gateway is still starting\n"
+
+
+def test_a_compile_without_end_is_left(project: Callable[..., House]) -> None:
+    house = project()
     with (
-        mock.patch.object(process, "start", side_effect=slow),
-        mock.patch.object(init_commands, "_BOUND", 1.0),
+        mock.patch(
+            "mcpconf.cli.compile_commands.compiled_project",
+            side_effect=lambda *_, **__: time.sleep(30),
+        ),
+        mock.patch.object(init_commands, "_BOUND", 0.5),
     ):
         said = _hook(house)
-    assert time.monotonic() - began < 5
-    assert said.err == "mcpconf: 1 server; the gateway is still starting\n"
+    assert said.code == 0
+    assert "took more than 0.5 seconds" in said.err
 
 
 @pytest.mark.parametrize(
@@ -107,6 +118,7 @@ def test_whatever_happens_the_container_may_start(
     assert said.code == 0
     assert said.err.startswith(f"mcpconf: stopped with {type(failure).__name__}")
     assert said.err.count("\n") == 1
+    assert (_container(house) / "expected").exists()
 
 
 def test_a_broken_configuration_is_one_line_and_the_container_is_to_stay_closed(

@@ -46,7 +46,8 @@ Check = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Overwrite files of mcpconf that somebody edited.")
 ]
-_BOUND = 1.5  # seconds for all of it; with the start of Python less than two
+_BOUND = 8.0  # seconds for all of it on a machine that is busy; 0.3 is usual
+_GATEWAY = 1.5  # seconds of waiting for the gateway, which goes on starting by itself
 _BY_HAND = "run `mcpconf sync` to see what it is"
 
 init = typer.Typer(
@@ -127,11 +128,12 @@ def remove(
 @hook.command()
 def initialize(home: o.Home = None, project: o.Project = o.HERE) -> None:
     """Compile and start the gateway, before a dev container starts.  Never fails, and is quick."""
-    from mcpconf.devcontainer.hook import TooLate, bounded
+    from mcpconf.devcontainer.hook import TooLate, bounded, mark
 
     said: list[str] = []
     try:
         with bounded(_BOUND):
+            mark(project)
             _initialize(home, project, said)
     except TooLate:
         said.append(f"this took more than {_BOUND:g} seconds and was left; {_BY_HAND}")
@@ -147,15 +149,16 @@ def _initialize(home: Path | None, project: Path, said: list[str]) -> None:
     from mcpconf import write
     from mcpconf.cli.compile_commands import compiled_project
     from mcpconf.compiler import with_token
-    from mcpconf.devcontainer.hook import mark
     from mcpconf.findings import blocking
 
     looked = o.look(home, project)
     compiled, target, _ = compiled_project(*looked, with_token=True)
-    if target.kind != "devcontainer" or target.root is None:
+    if target.kind == "ddev":
+        said.append("this project has .ddev, whose container gets the servers; this one gets none")
+        return
+    if target.kind != "devcontainer":
         said.append("this is no dev container's project; `mcpconf init devcontainer` makes it one")
         return
-    mark(target.root)
     place = _folders(target)
     stopped: Sequence[Finding] = blocking(compiled.findings)
     if not stopped and compiled.plan.routes.routes:
@@ -175,12 +178,13 @@ def _initialize(home: Path | None, project: Path, said: list[str]) -> None:
 
 
 def _start_gateway(home: Path | None, gateway: Path, said: list[str]) -> None:
-    from mcpconf.devcontainer.hook import TooLate
+    from mcpconf.devcontainer.hook import TooLate, bounded
     from mcpconf.service import control, process
 
     try:
-        process.start(gateway, home.absolute() if home else None)
-        control.poke(gateway)
+        with bounded(_GATEWAY):
+            process.start(gateway, home.absolute() if home else None)
+            control.poke(gateway)
         said.append("the gateway runs")
     except TooLate:
         said.append("the gateway is still starting")

@@ -86,7 +86,11 @@ def edit(text: str, wish: Wish) -> Edited:
     done = _compose(done) if root.get("dockerComposeFile") else _run_args(done)
     if not (wish.protect and root.get("dockerComposeFile")):  # see scaffold.compose_file
         done = _mounts(done, MOUNT, _INSIDE)
-        done = _mounts(done, GUARD, "/.devcontainer", "+guard") if wish.protect else done
+        done = (
+            _mounts(done, GUARD, "/.devcontainer", "+.devcontainer, read-only")
+            if wish.protect
+            else done
+        )
     for name in ("postStartCommand", "postAttachCommand"):
         done = _chain(done, name)
     return _wait_for(done)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mcpconf.devcontainer import files
-from mcpconf.devcontainer.find import FOLDER
+from mcpconf.devcontainer.find import FOLDER, roots_of
 
-EXPECTED = f"{FOLDER}/mcpconf/expected"
+_FOLDER = f"{FOLDER}/mcpconf"
+EXPECTED = f"{_FOLDER}/expected"
 _SAYS = b"mcpconf has run on this host: without egress.json the container stays closed.\n"
 
 
@@ -34,10 +36,16 @@ def bounded(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def mark(root: Path) -> None:
-    """Let the container know that a policy is to be expected.  Raises Failure."""
-    if files.read(root, EXPECTED) != _SAYS:
-        files.write(root, EXPECTED, _SAYS)
+def mark(project: Path) -> None:
+    """Let the container know that a policy is to be expected.  Raises Failure.
+
+    Before anything else: where the rest fails, the container stays closed.
+    """
+    for root in roots_of(project):
+        if os.path.isdir(root / _FOLDER) and not os.path.isdir(root / ".ddev"):
+            if files.read(root, EXPECTED) != _SAYS:
+                files.write(root, EXPECTED, _SAYS)
+            return
 
 
 def unmark(root: Path) -> None:
