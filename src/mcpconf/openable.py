@@ -8,7 +8,7 @@ is told with the reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mcpconf.contract import EgressRow
@@ -23,6 +23,10 @@ _MOST_CANDIDATES = 4
 _LATEST = 1e11  # seconds; a time beyond is none
 _GUESS = 443
 _QUIC = ("udp", 443)  # HTTP/3, which goes on over TCP
+_MACHINE = (
+    "it is the machine that the container runs on, or its router: "
+    "what listens there is reached through the gateway"
+)
 _OPENABLE = frozenset(
     {"name", "port", "address", "subdomain", "record", "protocol", "peer", "gate-name"}
 )
@@ -33,6 +37,7 @@ class Attempt(NamedTuple):
     """One refused destination: names it may have had (several: one of them), or its address.
 
     ``port`` 0: the resolver refused a question (``protocol`` is ``dns``), and no port is known.
+    ``address`` is where it went, "" where that is not known.
     """
 
     hosts: tuple[str, ...]
@@ -41,6 +46,7 @@ class Attempt(NamedTuple):
     reason: str
     tries: int
     last: float
+    address: str = ""
 
 
 class Choice(NamedTuple):
@@ -64,6 +70,25 @@ class Dropped(NamedTuple):
 
     place: str
     why: str
+
+
+class Picked(NamedTuple):
+    """What is to be opened, and what else was blocked at the same hosts."""
+
+    found: list[Choice]
+    left: list[Choice]
+
+
+class NotBlockedError(ValueError):
+    """A word, the only argument, names nothing that was blocked."""
+
+
+class NoPortError(ValueError):
+    """A word names a host without a port, and no port goes without saying; ``places`` are them."""
+
+    def __init__(self, word: str, places: Sequence[str]) -> None:
+        super().__init__(word)
+        self.places = places
 
 
 class OtherListError(ValueError):
@@ -101,6 +126,7 @@ def _attempt(row: object) -> Attempt | None:
         str(row.get("reason")),
         int(min(count, _LATEST)),
         last,
+        address if isinstance(address, str) else "",
     )
 
 
@@ -111,16 +137,19 @@ def _number(row: Mapping[str, Any], key: str) -> float:
 
 
 def choices(
-    attempts: Iterable[Attempt], rows: Sequence[EgressRow]
+    attempts: Iterable[Attempt],
+    rows: Sequence[EgressRow],
+    is_machine: Callable[[str], bool] = lambda _: False,
 ) -> tuple[list[Choice], list[Dropped]]:
     """What of it can be opened, the most frequent first; and what cannot, each once.
 
-    ``rows`` are those of the plan: what they cover is open already.
+    ``rows`` are those of the plan: what they cover is open already.  ``is_machine`` says whether
+    an address is that of the machine below the container, or a router's.
     """
     found: dict[tuple[str, int, bool], Choice] = {}
     dropped: dict[Dropped, None] = {}
     for attempt in attempts:
-        for one in _choices(attempt, rows):
+        for one in _choices(attempt, rows, is_machine):
             if isinstance(one, Dropped):
                 dropped[one] = None
                 continue
@@ -136,7 +165,9 @@ def _together(before: Choice, one: Choice) -> Choice:
     return before._replace(tries=before.tries + one.tries, last=last, note=note)
 
 
-def _choices(attempt: Attempt, rows: Sequence[EgressRow]) -> Iterator[Choice | Dropped]:
+def _choices(
+    attempt: Attempt, rows: Sequence[EgressRow], is_machine: Callable[[str], bool]
+) -> Iterator[Choice | Dropped]:
     port = attempt.port or (_GUESS if attempt.protocol == "dns" else 0)
     for text in attempt.hosts:
         place = f"{quote(text)} on port {port}" if port else quote(text)
@@ -149,6 +180,8 @@ def _choices(attempt: Attempt, rows: Sequence[EgressRow]) -> Iterator[Choice | D
         destination = _read(text)
         if isinstance(destination, Problem):
             yield Dropped(place, f"it cannot be opened, because {destination.message}")
+        elif destination.form == "peer" and _is_below(destination.host, attempt, is_machine):
+            yield Dropped(place, _MACHINE)
         elif _is_open(destination, port, rows):
             yield Dropped(place, "it is open in the plan; `mcpconf sync` may be due")
         else:
@@ -163,6 +196,11 @@ def _read(text: str) -> Destination | Problem:
         return far if only else Problem(f"{quote(text)} is no single host")
     near = parse_peer(text)
     return far if isinstance(near, Problem) else near
+
+
+def _is_below(host: str, attempt: Attempt, is_machine: Callable[[str], bool]) -> bool:
+    near = [parse_peer(address) for address in (host, attempt.address) if address]
+    return any(is_machine(one.host) for one in near if isinstance(one, Destination))
 
 
 def _is_open(wanted: Destination, port: int, rows: Sequence[EgressRow]) -> bool:
@@ -212,12 +250,23 @@ def chosen(answer: str, offered: Sequence[Choice]) -> list[Choice] | None:
     return [offered[number - 1] for number in dict.fromkeys(numbers)]
 
 
-def picked(words: Sequence[str], offered: Sequence[Choice]) -> list[Choice] | str:
-    """Find what was named, as ``HOST`` or ``HOST:PORT``; a str is a word that names nothing."""
+def picked(words: Sequence[str], offered: Sequence[Choice]) -> Picked:
+    """Find what was named, as ``HOST:PORT`` or as ``HOST``, which is what `allow HOST` opens: 443.
+
+    Which ports were tried was chosen inside, so no other one goes without being named.  Raises
+    NotBlockedError, NoPortError.
+    """
     found: dict[Choice, None] = {}
+    left: dict[Choice, None] = {}
     for word in words:
-        named = [c for c in offered if word.lower().rstrip(".") in (c.host, c.place)]
+        plain = word.lower().rstrip(".")
+        at_host = [c for c in offered if c.host == plain]
+        named = [c for c in offered if c.place == plain]
+        named = named or [c for c in at_host if c.port == _GUESS and not c.peer]
+        if not named and not at_host:
+            raise NotBlockedError(word)
         if not named:
-            return word
+            raise NoPortError(word, [c.place for c in at_host])
         found |= dict.fromkeys(named)
-    return [*found]
+        left |= dict.fromkeys(at_host)
+    return Picked([*found], [c for c in left if c not in found])

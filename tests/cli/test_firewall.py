@@ -83,7 +83,7 @@ def test_status_is_asked_in_the_container_as_root(
     engine.programs = {"mcpconf-fw": {"stdout": "in force\n", "stderr": "note: x\n", "code": 1}}
     said = firewall("status")
     assert (said.code, said.out, said.err) == (1, "in force\n", "note: x\n")
-    assert engine.asked[-1][1:] == ["exec", "-u", "0", "shop-claude", "mcpconf-fw", "status"]
+    assert engine.ran[-1] == ["shop-claude", "mcpconf-fw", "status"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_words_are_passed_on(
 ) -> None:
     engine.programs = {"mcpconf-fw": {"stdout": "{}\n"}}
     assert firewall(*words).code == 0
-    assert engine.asked[-1][5:] == ["mcpconf-fw", *inside]
+    assert engine.ran[-1] == ["shop-claude", "mcpconf-fw", *inside]
 
 
 def test_what_a_container_says_cannot_move_the_cursor(
@@ -132,7 +132,7 @@ def test_several_containers(firewall: Callable[..., Any], engine: FakeEngine, bu
         assert said.code == 2
         assert "--container shop-claude" in said.err
     assert firewall("refresh", "--container", "shop-dev").code == 1
-    assert engine.asked[-1][4:] == ["shop-dev", "mcpconf-fw", "refresh"]
+    assert engine.ran[-1] == ["shop-dev", "mcpconf-fw", "refresh"]
 
 
 def test_a_container_without_the_program(firewall: Callable[..., Any]) -> None:
@@ -158,8 +158,9 @@ def test_in_a_container_nobody_else_is_asked(
     tool.write_text("#!/bin/sh\necho here: $*\n")
     tool.chmod(0o755)
     where = ["--home", str(built.home), "--project", str(built.project)]
-    env = {**engine.environ, "PATH": f"{inside}:{os.environ['PATH']}"}
+    env = {**engine.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     with (
+        mock.patch("mcpconf.containers.inside.PLACES", ("/nowhere/mcpconf-fw", str(tool))),
         mock.patch("mcpconf.containers.program.RUN", str(inside)),
         mock.patch("os.geteuid", return_value=0),
     ):
@@ -349,7 +350,7 @@ def test_what_was_blocked_is_shown_and_without_a_terminal_nothing_is_opened(
     assert "\x1b" not in said.out + said.err
     assert len(said.err) < 10_000
     assert rows(built) == []
-    assert engine.asked[-1][5:] == ["mcpconf-fw", "blocked", "--format", "json"]
+    assert engine.ran[0] == ["shop-claude", "mcpconf-fw", "blocked", "--format", "json"]
 
 
 def test_what_is_named_is_opened_in_one_step(blocked: Callable[..., Any], built: Any) -> None:
@@ -378,6 +379,7 @@ def test_everywhere_and_another_reason(blocked: Callable[..., Any], built: Any) 
         ("other.example.com", "`other.example.com` was not blocked"),
         ("169.254.169.254", "metadata service"),
         ("api.example.com:80", "was not blocked"),
+        ("db", "which port of `db`"),
         ("all", "`all` was not blocked"),
     ],
 )
@@ -388,6 +390,102 @@ def test_what_was_not_blocked_is_not_opened(
     assert said.code == 2
     assert message in said.err
     assert rows(built) == []
+
+
+AT_PORTS = [
+    row("api.example.com", 443),
+    row("api.example.com", 22, count=9),
+    row("git.example.com", 22),
+    row("git.example.com", 2222),
+    row("db", 3306, reason="peer"),
+    row("near", 443, reason="peer"),
+    row("asked.example.com", None, protocol="dns"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "opened", "left"),
+    [
+        (["api.example.com"], [("api.example.com", 443)], ["api.example.com:22"]),
+        (["API.example.com."], [("api.example.com", 443)], ["api.example.com:22"]),
+        (["api.example.com:22"], [("api.example.com", 22)], []),
+        (["api.example.com", "api.example.com:22"], [("api.example.com", 22),
+         ("api.example.com", 443)], []),
+        (["git.example.com:22"], [("git.example.com", 22)], []),
+        (["asked.example.com"], [("asked.example.com", 443)], []),
+    ],
+)  # fmt: skip
+def test_a_name_without_a_port_opens_what_allow_would(
+    blocked: Callable[..., Any],
+    built: Any,
+    words: list[str],
+    opened: list[tuple[str, int]],
+    left: list[str],
+) -> None:
+    said = blocked(*words, rows=AT_PORTS)
+    assert said.code == 0, said
+    assert sorted((r["host"], p) for r in rows(built) for p in r["ports"]) == opened
+    lines = [line.split()[2] for line in said.err.splitlines() if line.startswith("not opened: ")]
+    assert lines == [f"{place}," for place in left]
+
+
+@pytest.mark.parametrize(
+    ("word", "places"),
+    [
+        ("git.example.com", "git.example.com:22, git.example.com:2222"),
+        ("db", "db:3306"),
+        ("near", "near:443"),
+    ],
+)
+def test_which_other_port_has_to_be_said(
+    blocked: Callable[..., Any], built: Any, word: str, places: str
+) -> None:
+    said = blocked(word, rows=AT_PORTS)
+    assert said.code == 2
+    assert f"which port of `{word}` was not said" in said.err
+    assert f"blocked were {places}\n" in said.err
+    assert f"mcpconf allow --blocked {places.split(',', maxsplit=1)[0]}\n" in said.err
+    assert rows(built) == rows(built, "peer") == []
+
+
+def test_the_machine_below_is_not_a_host_beside_the_container(
+    built: Any, engine: FakeEngine
+) -> None:
+    files = {
+        "/proc/net/route": "Iface Destination Gateway Flags\n"
+        "eth0 00000000 010012AC 0003\neth0 000012AC 00000000 0001\n",
+        "/proc/net/ipv6_route": f"{'0' * 32} 00 {'0' * 32} 00 fd880002{'0' * 23}1 00000400\n"
+        f"fd880002{'0' * 24} 40 {'0' * 32} 00 {'0' * 32} 00000100\n",
+        "/etc/hosts": "172.17.0.1\thost.docker.internal\n172.18.0.9 db\n",
+    }
+    attempts = [
+        row(address=address, port=5432, reason="peer")
+        for address in ("172.18.0.1", "172.17.0.1", "fd88:2::1", "172.18.0.3", "fd88:2::3")
+    ]
+    attempts += [row("below", 80, address="172.17.0.1", reason="peer"), row("db", 3306)]
+    engine.programs = {"mcpconf-fw": {"stdout": listed(*attempts)}, "cat": {"files": files}}
+    said = built.run("allow", "--blocked", env=engine.environ)
+    assert [line.split()[1] for line in said.out.splitlines()[1:]] == [
+        "172.18.0.3", "db", "fd88:2::3"
+    ]  # fmt: skip
+    assert said.err.count("it is the machine that the container runs on") == 4
+    said = built.run("allow", "--blocked", "172.18.0.1:5432", env=engine.environ)
+    assert said.code == 2
+    assert rows(built, "peer") == []
+
+
+def test_an_address_of_this_machine_is_none_of_a_list_from_elsewhere(
+    built: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "blocked.json"
+    attempts = [row(address="10.200.3.4", port=80, reason="peer")]
+    file.write_text(listed(*attempts))
+    with mock.patch("mcpconf.containers.gateways._binds", lambda a, _: a == "10.200.3.4"):
+        said = built.run("allow", "--from", str(file))
+    assert "it is the machine that the container runs on" in said.err
+    with mock.patch("mcpconf.containers.gateways._binds", return_value=True):
+        said = built.run("allow", "--from", str(file))
+    assert "10.200.3.4" in said.out, "a machine that binds to any address knows nothing"
 
 
 def test_nothing_was_blocked(blocked: Callable[..., Any]) -> None:
@@ -472,16 +570,87 @@ def test_on_a_terminal_it_asks_once(
 # --- sync -------------------------------------------------------------------------------------------
 
 
-def test_sync_says_that_a_running_container_follows(built: Any, engine: FakeEngine) -> None:
-    engine.programs = {"test": {}}
-    assert "follows" not in built.run("sync", env=engine.environ).err
-    assert engine.asked == [], "nothing changed, so nobody was asked"
+def state(generation: str | None, started: int = 77) -> dict[str, Any]:
+    """What a container's state.json says, with the network and first process that it has."""
+    document = {"version": 1, "instance": "4026531840:77", "generation": generation}
+    if generation is None:
+        del document["generation"]
+    first = f"1 (sh) evil) S {' '.join(['0'] * 18)} {started} 0"
+    return {"stdout": f"{json.dumps(document, indent=1)}\nnet:[4026531840]\n{first}\n"}
+
+
+def sync(built: Any, engine: FakeEngine, *states: dict[str, Any]) -> str:
+    """What a sync that changes the whitelist says of a firewall."""
     built.run("allow", "api.example.com")
+    if states:
+        link = str(built.container / "current")
+        engine.programs = {"state": [{**state, "link": link} for state in states]}
     said = built.run("sync", env=engine.environ)
-    assert "the firewall of the container shop-claude follows within 2 seconds" in said.err
-    engine.programs = {}
-    built.run("allow", "api.example.org")
-    assert "follows" not in built.run("sync", env=engine.environ).err, "it has no firewall"
+    assert said.code == 0
+    ours = ("the firewall", "warning: the firewall", "help: mcpconf firewall")
+    return "\n".join(line for line in said.err.splitlines() if line.startswith(ours))
+
+
+NEW = state("@link@")  # the generation that the sync has written
+NAMED = "the firewall of the container shop-claude"
+
+
+def test_a_sync_without_a_change_asks_nobody(built: Any, engine: FakeEngine) -> None:
+    engine.programs = {"state": state("gen-x")}
+    began = time.monotonic()
+    assert "firewall" not in built.run("sync", env=engine.environ).err
+    assert engine.asked == []
+    assert time.monotonic() - began < 2
+
+
+def test_sync_says_that_the_firewall_has_it(built: Any, engine: FakeEngine) -> None:
+    assert sync(built, engine, NEW) == f"{NAMED} has it"
+    assert engine.ran == [["shop-claude", "state", "/run/mcpconf-fw/state.json"]]
+
+
+def test_sync_waits_for_a_firewall_that_is_behind(built: Any, engine: FakeEngine) -> None:
+    busy = {"code": 126, "stderr": "resource temporarily unavailable"}
+    states = state("gen-old"), busy, {"stdout": "{"}, state("gen-old"), NEW
+    with mock.patch("mcpconf.cli.firewall_commands._TAKEN_WITHIN", 20.0):
+        assert sync(built, engine, *states) == f"{NAMED} has it"
+    assert len(engine.ran) == len(states)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (state("gen-old"), "has not taken it up yet"),
+        (state("@link@", started=78), "has not taken it up yet"),
+        (state(None), "does not say whether it has it"),
+        (state(""), "does not say whether it has it"),
+        ({"code": 126}, "is not to be asked, so it may not have it"),
+        ({"stdout": "[" * 100_000}, "is not to be asked, so it may not have it"),
+    ],
+    ids=["behind", "of another start", "older program", "another file", "no exec", "nonsense"],
+)
+def test_sync_says_where_the_firewall_does_not_have_it(
+    built: Any, engine: FakeEngine, told: Any, message: str
+) -> None:
+    with mock.patch("mcpconf.cli.firewall_commands._TAKEN_WITHIN", 0.8):
+        said = sync(built, engine, told)
+    assert said == f"warning: {NAMED} {message}\nhelp: mcpconf firewall status"
+
+
+def test_sync_says_nothing_of_a_container_without_a_firewall(
+    built: Any, engine: FakeEngine
+) -> None:
+    assert sync(built, engine) == ""
+    assert len(engine.ran) == 1
+
+
+def test_sync_waits_no_longer_than_three_seconds(built: Any, engine: FakeEngine) -> None:
+    engine.programs = {"state": state("gen-old")}
+    engine.faults = {"exec": {"seconds": 30}}
+    built.run("allow", "api.example.com")
+    began = time.monotonic()
+    said = built.run("sync", env=engine.environ)
+    assert 3 <= time.monotonic() - began < 6
+    assert f"warning: {NAMED} is not to be asked" in said.err
 
 
 @pytest.mark.parametrize(

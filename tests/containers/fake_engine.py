@@ -33,16 +33,26 @@ elif words[0] == "inspect":
     assert words[1:3] == ["--type", "container"], words
     print(json.dumps([c for c in containers if c["Id"] in words[3:]]))
 elif words[0] == "exec":
-    assert words[1:3] == ["-u", "0"], words
-    name, program, *rest = words[3:]
+    options, at = {{}}, 1
+    while words[at].startswith("-"):
+        options.setdefault(words[at], []).append(words[at + 1])
+        at += 2
+    name, shell, flag, script, program, *rest = words[at:]
+    assert (shell, flag, options["-w"]) == ("/bin/sh", "-c", ["/"]), words
+    assert options["-u"] == ["0:0" if program == "mcpconf-fw" else "65534:65534"], words
+    assert "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin" in options["-e"]
     answer = told["programs"].get(f"{{name}} {{program}}") or told["programs"].get(program)
     if answer is None:
-        sys.stderr.write(f'exec: "{{program}}": executable file not found in $PATH: unknown\\n')
-        sys.exit(127)
+        sys.exit(3 if program == "state" else 127)
+    answer = answer.pop(0) if isinstance(answer, list) and len(answer) > 1 else answer
+    answer = answer[0] if isinstance(answer, list) else answer
+    with open(os.path.join(here, os.path.basename(__file__) + ".json"), "w") as file:
+        json.dump(told, file)
     if "files" in answer:
         text = answer["files"].get(rest[0])
         sys.exit(1) if text is None else sys.stdout.write(text)
-    sys.stdout.write(answer.get("stdout", ""))
+    link = os.readlink(answer["link"]) if "link" in answer else ""
+    sys.stdout.write(answer.get("stdout", "").replace("@link@", link))
     sys.stderr.write(answer.get("stderr", ""))
     sys.exit(answer.get("code", 0))
 """
@@ -62,12 +72,17 @@ def container(name: str, *, mounts: dict[str, str] | None = None, **labels: str)
 
 @dataclass
 class FakeEngine:
-    """The program, and what it is to answer."""
+    """The program, and what it is to answer.
+
+    ``programs`` are by the name that a script has in a container, ``mcpconf-fw``, ``cat`` or
+    ``state``, perhaps behind the container's; of a list, each call takes one, and the last stays.
+    ``@link@`` in an answer is where its ``link`` leads.
+    """
 
     folder: Path
     name: str = "fake-engine"
     containers: list[dict[str, Any]] = field(default_factory=list)
-    programs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    programs: dict[str, dict[str, Any] | list[dict[str, Any]]] = field(default_factory=dict)
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -94,3 +109,15 @@ class FakeEngine:
         """What it was asked so far, each with the program's name first."""
         log = self.folder / "asked.jsonl"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    @property
+    def ran(self) -> list[list[str]]:
+        """What it ran so far: container, program, and the program's words."""
+        found = []
+        for words in self.asked:
+            if words[1] == "exec":
+                at = words.index("/bin/sh")
+                name, *rest = words[at + 3 :]
+                rest = rest[rest.index("--") + 1 :] if "--" in rest else rest
+                found.append([words[at - 1], name, *rest])
+        return found

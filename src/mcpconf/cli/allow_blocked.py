@@ -7,40 +7,48 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import strftime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcpconf import report
 from mcpconf.errors import Failure, Usage
 from mcpconf.names import quote
 
 if TYPE_CHECKING:
-    from mcpconf.containers.running import Place
+    from mcpconf.containers.running import Container, Place
     from mcpconf.contract import EgressRow
-    from mcpconf.openable import Attempt, Choice
+    from mcpconf.openable import Attempt, Choice, Dropped, Picked
 
 _MOST_BYTES = 8_000_000
+_MOST_NAMED = 5  # ports of a host, in a message
+
+
+class Told(NamedTuple):
+    """What containers were refused, as JSON; and the addresses of what they run on."""
+
+    texts: tuple[str, ...]
+    machine: frozenset[str] = frozenset()
 
 
 def choose(
     words: Sequence[str],
     rows: Sequence[EgressRow],
-    texts: Sequence[str],
+    told: Told,
 ) -> list[Choice]:
     """What of these lists is to be opened: what ``words`` name, else what the user answers.
 
     Raises Usage where nobody can answer, or the answer is none.
     """
     from mcpconf import openable
+    from mcpconf.containers.gateways import is_own
     from mcpconf.report import firewall as shown
 
-    offered, dropped = openable.choices(_attempts(texts), rows)
+    offered, dropped = openable.choices(
+        _attempts(told.texts), rows, lambda address: address in told.machine or is_own(address)
+    )
     if words:
-        found = openable.picked(words, offered)
-        if isinstance(found, str):
-            why = next((d.why for d in dropped if d.place.split(" on ")[0] == quote(found)), "")
-            problem = f"{quote(found)}: {why}" if why else f"{quote(found)} was not blocked"
-            raise Usage(problem, help="`mcpconf allow --blocked` shows what can be opened")
-        return found
+        picked = _picked(words, offered, dropped)
+        shown.left_closed(picked.left)
+        return picked.found
     shown.offered(offered, dropped)
     if not offered:
         report.say("nothing was blocked that could be opened")
@@ -49,6 +57,26 @@ def choose(
         help_ = f"name what is to be open, such as: mcpconf allow --blocked {offered[0].place}"
         raise Usage("there is no terminal to ask on, so nothing was opened", help=help_)
     return _asked(offered)
+
+
+def _picked(words: Sequence[str], offered: Sequence[Choice], dropped: Sequence[Dropped]) -> Picked:
+    from mcpconf import openable
+
+    try:
+        return openable.picked(words, offered)
+    except openable.NotBlockedError as error:
+        found = quote(str(error))
+        why = next((d.why for d in dropped if d.place.split(" on ")[0] == found), "")
+        problem = f"{found}: {why}" if why else f"{found} was not blocked"
+        raise Usage(problem, help="`mcpconf allow --blocked` shows what can be opened") from None
+    except openable.NoPortError as error:
+        several = ", ".join(error.places[:_MOST_NAMED])
+        more = f" and {len(error.places) - _MOST_NAMED} more" * (len(error.places) > _MOST_NAMED)
+        raise Usage(
+            f"which port of {quote(str(error))} was not said, and it was not blocked on 443",
+            note=f"blocked were {several}{more}",
+            help=f"name the port: mcpconf allow --blocked {error.places[0]}",
+        ) from None
 
 
 def _asked(offered: Sequence[Choice]) -> list[Choice]:
@@ -77,21 +105,28 @@ def _attempts(texts: Sequence[str]) -> list[Attempt]:
     return found
 
 
-def lists_of(source: str, container: str, place: Place) -> list[str]:
-    """What the containers were refused, as JSON: from a file, else from those that run."""
+def lists_of(source: str, container: str, place: Place) -> Told:
+    """What the containers were refused: from a file, else from those that run."""
     from mcpconf.containers import program, running
 
-    words = ["blocked", "--format", "json"]
     if source:
-        return [_read(source)]
+        return Told((_read(source),))
     if container:
-        return [program.answer_of(running.named(container, os.environ), words)]
+        return _told([running.named(container, os.environ)])
     if program.is_inside():
-        return [program.answer_of(None, words)]
+        return _told([None])
     found = running.running(place, os.environ)
     if not found:
         raise running.nothing_runs()
-    return [program.answer_of(one, words) for one in found]
+    return _told(found)
+
+
+def _told(containers: Sequence[Container | None]) -> Told:
+    from mcpconf.containers import gateways, program
+
+    words = ["blocked", "--format", "json"]
+    texts = [program.answer_of(one, words) for one in containers]
+    return Told(tuple(texts), frozenset().union(*map(gateways.gateways_of, containers)))
 
 
 def _read(source: str) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mcpconf import report
 from mcpconf.cli import options as o
 from mcpconf.errors import Failure
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from mcpconf.write import Change
 
 _KNOWN_WITHIN = 1.0  # seconds, for a sync to find out whether a container runs
+_TAKEN_WITHIN = 3.0  # seconds more, for its firewall to have what was written
 
 
 def firewall(context: typer.Context) -> None:
@@ -32,21 +32,20 @@ def firewall(context: typer.Context) -> None:
 
 
 def follows(configuration: Configuration, target: Target, changes: Sequence[Change]) -> None:
-    """Say that a running container takes a changed egress.json up, if that is quickly known."""
+    """Wait a little for running containers to take a changed egress.json up; say which have."""
     changed = any(c.name == "egress.json" and c.kind.value == "update" for c in changes)
     if not changed:
         return
-    from time import monotonic
+    from mcpconf.containers import running, uptake
+    from mcpconf.report import firewall as shown
 
-    from mcpconf.containers import program, running
-
-    deadline = monotonic() + _KNOWN_WITHIN
-    with suppress(Failure):
-        place = o.place_of(configuration, target)
-        for container in running.running(place, os.environ, _KNOWN_WITHIN):
-            if program.has_firewall(container, deadline - monotonic()):
-                who = report.safe(container.name)
-                report.say(f"the firewall of the container {who} follows within 2 seconds")
+    with suppress(Failure, OSError):
+        written = os.readlink(target.container / "current")
+        found = running.running(o.place_of(configuration, target), os.environ, _KNOWN_WITHIN)
+        shown.taken_up(
+            (container.name, known)
+            for container, known in uptake.wait_for(written, found, _TAKEN_WITHIN).items()
+        )
 
 
 def register(app: typer.Typer) -> None:

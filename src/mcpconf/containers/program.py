@@ -5,37 +5,39 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Sequence
 from threading import Thread, Timer
 from typing import IO
 
-from mcpconf.containers.engine import NoAnswer, ask
+from mcpconf.containers import inside
+from mcpconf.containers.inside import PROGRAM
 from mcpconf.containers.running import Container
 from mcpconf.errors import Failure
 from mcpconf.names import quote
 
-PROGRAM = "mcpconf-fw"
 RUN = "/run/mcpconf-fw"
 
 _ANSWER = 20.0  # seconds, for a program in a container
 _MOST = 16_000_000  # characters
 _MOST_COMPLAINTS = 100  # pieces
-_NOT_THERE = (126, 127)  # what an engine's exec leaves with where the program is missing
 
 
 def is_inside() -> bool:
     """Whether this is a container that has the firewall itself."""
-    return os.path.isdir(RUN) and shutil.which(PROGRAM) is not None
+    return os.path.isdir(RUN) and _here() is not None
+
+
+def _here() -> str | None:
+    return next((path for path in inside.PLACES if os.access(path, os.X_OK)), None)
 
 
 def command_in(container: Container | None, words: Sequence[str]) -> list[str]:
     """How to run the firewall's program in a container, or (None) here."""
     if container is not None:
-        return [container.engine, "exec", "-u", "0", container.name, PROGRAM, *words]
+        return inside.program(container, words)
     sudo = [] if os.geteuid() == 0 or not shutil.which("sudo") else ["sudo", "-n"]
-    return [*sudo, PROGRAM, *words]
+    return [*sudo, _here() or inside.PLACES[0], *words]
 
 
 def passed_through(
@@ -49,17 +51,17 @@ def passed_through(
     Raises Failure where the container does not have it.
     """
     code = _run(command_in(container, words), out, err)
-    if code in _NOT_THERE and container is not None:
-        raise _lacks(container)
+    if container is not None:
+        _check(code, container)
     return code
 
 
 def answer_of(container: Container | None, words: Sequence[str]) -> str:
     """What it writes to stdout, whole.  Raises Failure."""
     who = quote(container.name) if container else "this container"
-    code, out, err = _whole(command_in(container, words), who)
-    if code in _NOT_THERE and container is not None:
-        raise _lacks(container)
+    code, out, err = whole(command_in(container, words), who)
+    if container is not None:
+        _check(code, container)
     if code:
         why = err.strip().splitlines()
         raise Failure(f"{who}: {why[0][:300] if why else f'exit code {code}'}")
@@ -70,32 +72,31 @@ def files_of(container: Container, paths: Sequence[str]) -> dict[str, str]:
     """The texts of files in a container; "" for one that cannot be read.  Raises Failure."""
     found = {}
     for path in paths:
-        words = [container.engine, "exec", "-u", "0", container.name, "cat", path]
-        code, out, _ = _whole(words, quote(container.name))
+        code, out, _ = whole(inside.read(container, path), quote(container.name))
         found[path] = out if code == 0 else ""
     if not any(found.values()):
         raise Failure(f"no file of {quote(container.name)} can be read; does it run?")
     return found
 
 
-def has_firewall(container: Container, patience: float) -> bool:
-    """Whether a firewall is in force there; False where that takes too long to find out."""
-    try:
-        words = ["exec", "-u", "0", container.name, "test", "-e", f"{RUN}/state.json"]
-        ask(container.engine, words, time.monotonic() + patience)
-    except NoAnswer:
-        return False
-    return True
+def _check(code: int, container: Container) -> None:
+    """Raises Failure where an exit code says that the program is not there, or not root's."""
+    who = quote(container.name)
+    if code == inside.NOT_THERE:
+        raise Failure(
+            f"the container {who} has no {PROGRAM} where it is looked for",
+            help=f"put it into the image, as {inside.PLACES[0]}: mcpconf firewall --install "
+            f"{PROGRAM}; see docs/firewall.md",
+        )
+    if code == inside.NOT_ROOTS:
+        raise Failure(
+            f"{PROGRAM} of the container {who} is not root's alone, so it was not run",
+            note="file and directories have to belong to root, and nobody else may write to them",
+            help=f"in the image: install -o root -m 755 {PROGRAM} {inside.PLACES[0]}",
+        )
 
 
-def _lacks(container: Container) -> Failure:
-    return Failure(
-        f"the container {quote(container.name)} has no {PROGRAM}",
-        help=f"put it into the image: mcpconf firewall --install {PROGRAM}; see docs/firewall.md",
-    )
-
-
-def _whole(command: list[str], who: str) -> tuple[int, str, str]:
+def whole(command: list[str], who: str, patience: float = _ANSWER) -> tuple[int, str, str]:
     """Exit code, stdout and stderr.  Raises Failure where it takes too long or says too much."""
     said: list[str] = []
     complaints: list[str] = []
@@ -109,9 +110,9 @@ def _whole(command: list[str], who: str) -> tuple[int, str, str]:
         if len(complaints) < _MOST_COMPLAINTS:
             complaints.append(piece)
 
-    code = _run(command, add, complain, _ANSWER)
+    code = _run(command, add, complain, patience)
     if code < 0:
-        raise Failure(f"{who} did not answer within {_ANSWER:g} seconds")
+        raise Failure(f"{who} did not answer within {patience:g} seconds")
     return code, "".join(said), "".join(complaints)
 
 
