@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,13 +44,13 @@ no-resolv
 no-hosts
 bind-interfaces
 listen-address=127.0.0.153
-no-daemon
 user=root
 log-facility=-
 host-record=good.test,{ONE6}
 host-record=good2.test,{TWO6}
 host-record=inward.test,::1
 """ + "".join(f"host-record=many.test,2001:db8::1:{n}\n" for n in range(1, 101))
+DNS += "".join(f"host-record=a{n}.wild.test,{ONE6}\n" for n in range(20))
 
 
 def run(command: str, text: str = "") -> str:
@@ -88,6 +89,44 @@ SWITCHING = (
 )
 
 
+AGAIN = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+
+
+def record(content: bytes, kind: int = 22) -> bytes:
+    return bytes((kind, 3, 3)) + len(content).to_bytes(2, "big") + content
+
+
+def server_hello(random: bytes) -> bytes:
+    body = b"\x03\x03" + random + b"\0\x13\x01\0\0\0"
+    return b"\x02" + len(body).to_bytes(3, "big") + body
+
+
+def one_by_one(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+HELLO, RETRY, ALERT = server_hello(b"r" * 32), server_hello(AGAIN), b"\x02\x28"
+ANSWERS = {
+    "hello": [record(HELLO)],
+    "hello, byte by byte": one_by_one(record(HELLO)),
+    "hello, then much": [record(HELLO), *[record(b"x", 23)] * 50],
+    "hello, late": [b"", record(HELLO)],
+    "retry": [record(RETRY)],
+    "retry, byte by byte": one_by_one(record(RETRY)),
+    "retry, late": [b"", record(RETRY)],
+    "retry in two records": [record(RETRY[:9]) + record(RETRY[9:])],
+    "retry, then more": [record(RETRY) + record(b"\1", 20) + record(HELLO)],
+    "alert": [record(ALERT, 21)],
+    "half a hello": [record(HELLO)[:20]],
+    "no TLS": [b"go away\n"],
+}
+"""What servers of TLS send, in pieces; an empty one is a second."""
+
+
+def name_for(what: str) -> str:
+    return f"a{[*ANSWERS].index(what)}.wild.test"
+
+
 class Server(threading.Thread):
     """Remembers the heads of requests and answers; one for each address and port."""
 
@@ -120,6 +159,10 @@ class Server(threading.Thread):
                 connection.close()
                 return
             data += more
+            for what, pieces in ANSWERS.items():
+                if data[:1] == b"\x16" and name_for(what).encode() in data:
+                    play(connection, pieces)
+                    return
             if data[:1] == b"\x16":  # TLS, which only has to arrive
                 connection.sendall(f"tls at {self.name}\n".encode())
                 data = b""
@@ -148,9 +191,18 @@ class Server(threading.Thread):
             )
 
 
+def play(connection: socket.socket, pieces: list[bytes]) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with suppress(OSError):
+        for piece in pieces:
+            time.sleep(0.003 if piece else 1)
+            connection.sendall(piece)
+    connection.close()
+
+
 def hello(name: str | None) -> bytes:
     """A client's first message."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     out = ssl.MemoryBIO()
     client = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
@@ -179,6 +231,37 @@ def ask(address: str, port: int, data: bytes, seconds: float = 3, pieces: int = 
         return "reset"
     except TimeoutError:
         return "silent"
+
+
+def answer_to(name: str, address: str) -> list[str]:
+    """All that comes back over TLS, in hexadecimal digits, and in how many pieces."""
+    found = []
+    with socket.create_connection((address, 443), timeout=3) as connection:
+        connection.sendall(hello(name))
+        try:
+            while more := connection.recv(65536):
+                found.append(more)
+        except ConnectionResetError:
+            pass
+    return [b"".join(found).hex(), str(len(found))]
+
+
+def answers() -> dict[str, list[str]]:
+    """All of ANSWERS at once, over IPv4 and IPv6."""
+    asked = {
+        f"{what}{mark}": (name_for(what), address)
+        for what in ANSWERS
+        for mark, address in (("", ONE), (" 6", ONE6))
+    }
+    with ThreadPoolExecutor(len(asked)) as pool:
+        found = pool.map(lambda one: answer_to(*one), asked.values())
+        return dict(zip(asked, found, strict=True))
+
+
+def two_records(data: bytes, first: int) -> bytes:
+    """The same message of TLS in two records; ``first`` bytes of it are in the first."""
+    content = data[5:]
+    return record(content[:first]) + record(content[first:])
 
 
 def get(
@@ -255,6 +338,27 @@ class Lab:
         ]
 
 
+ODD = (
+    ":80",
+    ":",
+    "/",
+    ", x",
+    "#",
+    "@x",
+    "\t",
+    " ",
+    "?",
+    "\\",
+    "\0",
+    "\x7f",
+    "\xe9",
+    "%2f",
+    ";",
+    "*",
+)
+"""What a server may take for the end of a name."""
+
+
 def tls_checks() -> dict[str, str]:
     """SNI: what answers at an address of IPv4."""
     return {
@@ -274,6 +378,13 @@ def tls_checks() -> dict[str, str]:
         "zero byte": ask(ONE, 443, named("good.test\0.evil")),
         "port in it": ask(ONE, 443, named("good.test:443")),
         "a space": ask(ONE, 443, named("good test")),
+        "in two records": ask(ONE, 443, two_records(hello("good.test"), 400)),
+        "name in second record": ask(ONE, 443, two_records(hello("good.test"), 80)),
+        "more in the record": ask(ONE, 443, record(hello("good.test")[5:] + b"\0" * 4)),
+        "odd below wildcard": ask(ONE, 443, named("evil.test/a.wild.test")),
+        "zero byte below wildcard": ask(ONE, 443, named("evil.test\0a.wild.test")),
+        "new line below wildcard": ask(ONE, 443, named("evil.test\na.wild.test")),
+        "new line last": ask(ONE, 443, named("good.test\n")),
         "plain": ask(ONE, 443, get("good.test")),
         "garbage": ask(ONE, 443, b"\x00\x01\x02" * 10),
         "itself": ask("127.0.0.1", 3443, hello("good.test")),
@@ -310,6 +421,14 @@ def http_checks(lab: Lab) -> dict[str, str]:
         "same host twice": ask(ONE, 80, get("good.test", "/", "Host: good.test")),
         "list of hosts": ask(ONE, 80, get("evil.test, good.test")),
         "user in host": ask(ONE, 80, get("good.test@evil.test")),
+        **{f"odd: {odd!r}": ask(ONE, 80, get(f"evil.test{odd}.wild.test")) for odd in ODD},
+        "address in brackets": ask(ONE, 80, get("[2001:db8::7].wild.test")),
+        "port of nothing": ask(ONE, 80, get("good.test:")),
+        "space before the colon": ask(ONE, 80, get("good.test", "/", "Host : evil.test")),
+        "folded first": ask(
+            ONE, 80, b"GET / HTTP/1.1\r\n Host: evil.test\r\nHost: good.test\r\n\r\n"
+        ),
+        "folded on the next line": ask(ONE, 80, get("\r\n evil.test:80.wild.test")),
         "folded": ask(ONE, 80, get("good.test\r\n evil.test")),
         "absolute": ask(ONE, 80, get("good.test", "http://good.test/")),
         "absolute other": ask(ONE, 80, get("good.test", "http://evil.test/")),
@@ -427,6 +546,7 @@ def streams(lab: Lab) -> dict[str, Any]:
 def main() -> None:
     lab = Lab(sys.argv[1])
     seen: dict[str, Any] = {"tls": tls_checks(), "http": http_checks(lab)}
+    seen["answers"] = answers()
     seen["kept alive"] = kept_alive(ONE)
     seen["kept alive 6"] = kept_alive(ONE6)
     seen["pipelined"] = pipelined()

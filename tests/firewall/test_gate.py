@@ -15,6 +15,7 @@ from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import NameRow, Policy
 from mcpconf.firewall.site import Site, User
 from mcpconf.firewall.tokens import Domain
+from tests.firewall.gate_lab import ANSWERS, ODD, name_for
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("_namespaces")]
 
@@ -59,7 +60,8 @@ def test_a_listed_name_inside_tls_passes(seen: dict[str, Any], what: str, where:
 @pytest.mark.parametrize(
     "what",
     """two dots/wildcard's apex/only looks like it/unlisted/below a name/longer/no name/zero byte/port in it
-/a space/plain/garbage/itself/closed by the packet filter/unlisted 6/no address 6/leads inward 6""".replace(
+/a space/in two records/name in second record/more in the record/odd below wildcard
+/zero byte below wildcard/new line below wildcard/new line last/plain/garbage/itself/closed by the packet filter/unlisted 6/no address 6/leads inward 6""".replace(
         "\n", ""
     ).split("/"),
 )
@@ -85,9 +87,8 @@ def test_a_listed_host_passes(seen: dict[str, Any], what: str, where: str) -> No
 
 @pytest.mark.parametrize(
     "what",
-    "unlisted/on 443 only/no host/no host 1.0/empty host/absolute/connect/star/itself/unlisted 6".split(
-        "/"
-    ),
+    "unlisted/on 443 only/no host/no host 1.0/empty host/absolute/connect/star/itself/unlisted 6"
+    "/port of nothing/address in brackets".split("/"),
 )
 def test_other_requests_are_refused_in_words(seen: dict[str, Any], what: str) -> None:
     assert seen["http"][what].startswith(REFUSED)
@@ -96,13 +97,32 @@ def test_other_requests_are_refused_in_words(seen: dict[str, Any], what: str) ->
 
 @pytest.mark.parametrize(
     "what",
-    """two hosts/two hosts turned/list of hosts/user in host/folded/absolute other/absolute turned/h2 begun
+    """two hosts/two hosts turned/list of hosts/user in host/folded/folded first/folded on the next line
+/space before the colon/absolute other/absolute turned/h2 begun
 /garbage/0.9""".replace("\n", "").split("/"),
 )
 def test_what_two_programs_could_read_differently_is_refused(
     seen: dict[str, Any], what: str
 ) -> None:
     assert seen["http"][what].startswith(INVALID)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_host_that_servers_cut_elsewhere_is_refused(seen: dict[str, Any], odd: str) -> None:
+    """``evil.test:80.wild.test`` is below a listed wildcard, and ``evil.test`` for many a server."""
+    assert seen["http"][f"odd: {odd!r}"].startswith(INVALID)
+
+
+@pytest.mark.parametrize("family", ["", " 6"])
+@pytest.mark.parametrize("what", ANSWERS)
+def test_no_server_asks_twice_for_the_name(seen: dict[str, Any], what: str, family: str) -> None:
+    """The second first message of TLS could say another name; all else arrives, and at once."""
+    arrived, pieces = seen["answers"][what + family]
+    cut = what.startswith(("retry", "half"))
+    assert arrived == ("" if cut else b"".join(ANSWERS[what]).hex())
+    assert int(pieces) > 3 or what != "hello, then much"
+    lines = [line[1:3] for line in seen["refused"] if line[5] == name_for(what)]
+    assert lines == ([["again", "PD"]] * 2 if what.startswith("retry") else [])
 
 
 def test_only_websockets_leave_http(seen: dict[str, Any]) -> None:
@@ -147,6 +167,7 @@ def test_what_was_refused_can_be_read(seen: dict[str, Any]) -> None:
         ("none", "PR", V4, "443", "-"),
         ("form", "PR", V4, "443", "-"),
         ("loop", "PR", "127.0.0.1", "443", "-"),
+        ("name", "PR", V4, "80", "evil.test?80.wild.test"),
         ("lost", "PR", "::1", "443", "x.wild.test"),
         ("name", "PR", V4, "80", "tls-only.test"),
         ("form", "PR", V4, "80", "good.test"),
@@ -156,7 +177,7 @@ def test_what_was_refused_can_be_read(seen: dict[str, Any]) -> None:
     assert all(
         len(line) == 6 and line[0].isdigit() and len(line[0]) == 13 for line in seen["refused"]
     )
-    assert not [line for line in lines if line[0] == "-" and line[1] not in ("SC", "PR")]
+    assert not [line for line in lines if line[0] == "-" and line[1] not in ("SC", "PR", "PD")]
 
 
 def test_lists_are_replaced_while_streams_run(seen: dict[str, Any]) -> None:

@@ -5,6 +5,12 @@ client asks for (SNI, ``Host``), looks for it in the lists of the port, and conn
 client wanted to go; it decrypts nothing.  Its own user reaches the addresses of listed names only,
 so a listed name does not lead to another address either.
 
+What two programs could read differently is refused, for an address may serve other names too: a
+first message of TLS in several records, whose heads HAProxy takes for a part of it; a name with
+anything but letters, digits, ``-``, ``_`` and dots.  A server that asks for the first message again
+(HelloRetryRequest, RFC 8446, 4.1.3) would get one that nobody looks into; it is cut there.  With
+Encrypted Client Hello the outer name counts.
+
 * IPv4: HAProxy asks the kernel for the destination before the redirection (``SO_ORIGINAL_DST``).
 * IPv6: HAProxy cannot ask that, in any version.  The gate resolves the name that it has checked,
   through our resolver and over TCP, so that an answer may be long.
@@ -19,14 +25,14 @@ milliseconds of Unix time; why; how the connection ended (HAProxy's two letters)
 ``-``.  Why is one of
 
 =========  ================================================================================
-``name``   the name is not listed for the port
+``name``   the name is not listed for the port, or is none
 ``none``   no name, or several
-``form``   no TLS on 443; on 80 a request for a proxy (``CONNECT``, ``GET http://…``)
+``form``   no TLS on 443, or in pieces; on 80 a request for a proxy (``GET http://…``)
+``again``  the server wanted the first message of TLS again
 ``loop``   it came to the gate itself, or leads back to this container
 ``lost``   the name is listed and does not resolve (IPv6)
-``-``      the gate refused nothing.  With ``SC``, the address could not be reached: the packet
-           filter refused it (then it wrote it down too) or nobody answered.  With ``PR``, what
-           came on port 80 was no valid HTTP.  Anything else is of no interest.
+``-``      the gate refused nothing.  With ``SC``, nobody answered, or the packet filter refused
+           the address (and wrote it down).  With ``PR``, it was no valid HTTP on port 80.
 =========  ================================================================================
 """
 
@@ -97,25 +103,45 @@ frontend tls
   log-format "%[date(0,ms)] %[var(sess.why)] %ts %[dst] 443 %[var(sess.name)]"
   tcp-request inspect-delay 15s
   acl hello req.ssl_hello_type 1
-  acl zero_byte req.ssl_sni,hex -m sub 00
+  acl odd req.ssl_sni -m reg [^A-Za-z0-9._-]
+  acl odd req.ssl_sni,hex -m sub 00
+  acl whole var(sess.record),sub(sess.hello) eq 0
   acl listed var(sess.name),map_str({names}) -m found
   acl listed var(sess.name),map_end({wild}) -m found
   tcp-request content set-var(sess.why) str(form) unless hello
   tcp-request content reject unless hello
+  tcp-request content set-var(sess.record) req.payload(3,2),hex,hex2i
+  tcp-request content set-var(sess.hello) req.payload(6,3),hex,hex2i,add(4)
+  tcp-request content set-var(sess.why) str(form) unless whole
+  tcp-request content reject unless whole
   tcp-request content set-var(sess.why) str(loop) if {{ dst 127.0.0.0/8 }}
   tcp-request content reject if {{ dst 127.0.0.0/8 }}
   tcp-request content set-var(sess.name) req.ssl_sni,{sni}
   tcp-request content set-var(sess.why) str(none) unless {{ var(sess.name) -m found }}
   tcp-request content reject unless {{ var(sess.name) -m found }}
-  tcp-request content set-var(sess.why) str(name) if zero_byte || !listed
-  tcp-request content reject if zero_byte || !listed
+  tcp-request content set-var(sess.why) str(name) if odd || !listed
+  tcp-request content reject if odd || !listed
 {resolve}  default_backend original_tls
 
 backend original_tls
   mode tcp
+  tcp-response inspect-delay 24h
+  acl speaks res.len gt 0
+  acl tls res.payload(0,1),hex -m str 16
+  acl some res.len gt 42
+  acl short res.payload(3,2),hex,hex2i lt 38
+  acl again res.payload(11,32),hex -m str {retry}
   .if version_atleast(2.5)
   tcp-response content set-log-level silent
   .endif
+  tcp-response content accept if speaks !tls
+  tcp-response content set-var(sess.why) str(again) if some again || some short
+  .if version_atleast(2.5)
+  tcp-response content set-log-level info if some again || some short
+  .endif
+  tcp-response content reject if some again || some short
+  tcp-response content accept if some
+  tcp-response content reject if speaks
   server original 0.0.0.0:0
 """
 
@@ -137,11 +163,13 @@ frontend web
   log-format "%[date(0,ms)] %[var(txn.why)] %ts %[dst] 80 %[var(txn.name)]"
   acl listed var(txn.name),map_str({names}) -m found
   acl listed var(txn.name),map_end({wild}) -m found
+  acl plain req.fhdr(host) -m reg ^[A-Za-z0-9._-]+(:[0-9]+)?$
+  acl zero_byte req.fhdr(host),hex -m sub 00
   acl refused var(txn.why) -m found
   acl websocket req.fhdr(upgrade) -i -m str websocket
   acl one_upgrade req.fhdr_cnt(upgrade) eq 1
   http-request set-var(txn.name) req.fhdr(host),{host}
-  http-request set-var(txn.why) str(name) unless listed
+  http-request set-var(txn.why) str(name) if zero_byte || !plain || !listed
   http-request set-var(txn.why) str(none) unless {{ req.fhdr_cnt(host) eq 1 }}
   http-request set-var(txn.why) str(form) unless {{ url_beg / }}
   http-request set-var(txn.why) str(loop) if {{ dst 127.0.0.0/8 }}
@@ -170,9 +198,10 @@ _RESOLVE_HTTP = """\
 
 _REFUSAL = r"The firewall of this container does not let this request out: mcpconf-fw blocked\n"
 _UNREACHABLE = r"The gate of this container's firewall does not reach that address.\n"
-# Lower case, without what no name holds (which a log line could not hold either) and one last dot.
+# Lower case and without one last dot; what no name holds, a log line could not hold either.
 _SNI = "lower,regsub([^a-z0-9._-],?,g),regsub([.]$,)"
-_HOST = "lower,regsub([^a-z0-9.:_-],?,g),regsub(:[0-9]*$,),regsub([.]$,)"
+_HOST = f"regsub(:[0-9]+$,),{_SNI}"
+_RETRY = "CF21AD74E59A6111BE1D8C021E65B891C2A211167ABB8C5E079E09E2C8A8339C"  # RFC 8446, 4.1.3
 
 
 def gate_config(policy: Policy, site: Site, paths: Paths) -> str:
@@ -186,6 +215,7 @@ def gate_config(policy: Policy, site: Site, paths: Paths) -> str:
         wild=paths.gate_wild(443),
         sni=_SNI,
         resolve=_RESOLVE_TLS if site.ipv6 else "",
+        retry=_RETRY,
     )
     web = _HTTP.format(
         binds=_binds(site, site.gate_http, " proto h1"),  # never HTTP/2
@@ -218,9 +248,8 @@ def gate_maps(policy: Policy, paths: Paths) -> dict[str, str]:
 
 
 def _names(policy: Policy, port: int, *, wild: bool) -> list[str]:
-    dot = "." if wild else ""
     return [
-        f"{dot}{row.domain.name}"
+        f".{row.domain.name}" if wild else row.domain.name
         for row in policy.names
         if row.port == port and row.domain.wild is wild
     ]

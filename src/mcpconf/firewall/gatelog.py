@@ -10,7 +10,7 @@ from mcpconf.firewall.gate import GATE_RING
 from mcpconf.firewall.tokens import read_network
 
 _GATE_LINE = re.compile(
-    r"(?:<[0-9]{1,3}>)?([0-9]{10,16}) (name|none|form|loop|lost|-) ([A-Za-z-]{2})"
+    r"(?:<[0-9]{1,3}>)?([0-9]{10,16}) (name|none|form|again|loop|lost|-) ([A-Za-z-]{2})"
     r" ([0-9a-f.:]{2,45}) (443|80) ([a-z0-9.:_?-]{1,300})"
 )
 _MOST = 4_000_000  # bytes read at once; the ring has 64 KiB

@@ -40,6 +40,7 @@ REASONS = {
     "gate-name": "the name inside TLS or HTTP is not listed",
     "gate-none": "it says no name (SNI, Host), or several",
     "gate-form": "it is neither TLS on 443 nor a plain HTTP request on 80",
+    "gate-again": "the server wants another first message of TLS, which could say another name",
     "gate-loop": "it leads back into this container",
     "gate-lost": "the name is listed and does not resolve",
 }
@@ -52,6 +53,7 @@ _HELPS = {
     "rebind": "a host beside the container is a peer: mcpconf allow --peer NAME --port PORT",
     "gate-none": "strict mode opens only what names its host",
     "gate-form": "strict mode opens only TLS on 443 and HTTP on 80",
+    "gate-again": "let the client begin with a key that the server takes (HelloRetryRequest)",
     "gate-lost": "ask the resolver: getent ahosts NAME",
 }
 _NOW = "it is listed by now: try again"
