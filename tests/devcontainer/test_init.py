@@ -165,7 +165,7 @@ def test_below_the_repository_the_file_of_its_root_is_taken(built: Callable[...,
         ("{ /* ", ":1:3: this comment has no end"),
         (b'{"a": "\xff"}', "is not UTF-8: byte 7"),
         (b"\xff\xfe{\x00}\x00", "is not UTF-8"),
-        (b"{" + b" " * 1_100_000 + b"}", "has more than 1024 KiB"),
+        (b"{" + b" " * 300_000 + b"}", "has more than 256 KiB"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_written(

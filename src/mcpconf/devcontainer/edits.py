@@ -36,10 +36,9 @@ _STEPS = (
     "postStartCommand",
 )
 _FEATURE = re.compile(r"(?:^|/)mcpconf(?:-feature)?(?:[:@].*)?$")
-_FLUSHES = re.compile(
-    r"init-firewall|\bip6?tables(?:-\w+)?\s(?:.*\s)?(?:-F|--flush|-X)\b|"
-    r"\bip6?tables(?:-\w+)?-restore\b|\bnft\s+flush\b"
-)
+_TABLES = re.compile(r"(?:.*/)?ip6?tables(?:-(?:nft|legacy))?")
+_FLUSH = ("-F", "--flush", "-X", "--delete-chain")
+_OPEN_ENDED = (";", "&", "|", "\\")  # nothing may follow with `&&`
 _OF_HOST = re.compile(r"--net(?:work)?=host")
 
 
@@ -173,24 +172,37 @@ def _chain(done: Edited, name: str) -> Edited:
     there = done.root.get(name)
     if there is None or there.kind not in ("string", "array", "object"):
         return done
-    if there.kind == "object":
-        for item in there.items or ():
-            if (chained := _chained(done.text, item.value)) is not None:
-                done = _respelled(done, (name, str(item.key)), chained, "chained")
-        return done
-    chained = _chained(done.text, there)
-    return done if chained is None else _respelled(done, (name,), chained, "chained")
+    if there.kind != "object":
+        return _chained(done, (name,), there)
+    for key in [str(item.key) for item in there.items or ()]:
+        command = (done.root.get(name) or there).get(key)
+        done = _chained(done, (name, key), command) if command else done
+    return done
 
 
-def _chained(text: str, command: Value) -> str | None:
-    """The command with ours behind it, as it is to be spelled; None where it does not need it."""
+def _chained(done: Edited, path: tuple[str, ...], command: Value) -> Edited:
+    """The same for one command; one that cannot have anything behind it is said."""
     words = _words(command) if command.kind == "array" else [str(command.scalar)]
     said = " ".join(words)
-    if not _FLUSHES.search(said) or "mcpconf-fw apply" in said:
-        return None
-    if command.kind == "string":
-        return f'{jsonc.raw(text, command)[:-1]}{CHAIN}"'
-    return jsonc.replaced(text, command, command, shlex.join(words) + CHAIN)
+    if not _flushes(said) or "mcpconf-fw apply" in said:
+        return done
+    if command.kind == "array":
+        spelled = jsonc.quoted(shlex.join(words) + CHAIN)
+    elif "#" in said or said.rstrip()[-1:] in _OPEN_ENDED:
+        note = f"{'.'.join(path)} flushes the firewall: let it end with `{CHAIN.strip(' &')}`"
+        return done._replace(notes=(*done.notes, note))
+    else:
+        spelled = f'{jsonc.raw(done.text, command)[:-1]}{CHAIN}"'
+    return _respelled(done, path, spelled, "chained")
+
+
+def _flushes(command: str) -> bool:
+    """Whether a command may take the rules of others away."""
+    if "init-firewall" in command or "tables-restore" in command:
+        return True
+    words = command.replace(";", " ").replace("&", " ").split()
+    tables = next((n for n, word in enumerate(words) if _TABLES.fullmatch(word)), len(words))
+    return any(word in _FLUSH for word in words[tables:]) or ("nft", "flush") in pairwise(words)
 
 
 def _wait_for(done: Edited) -> Edited:

@@ -16,12 +16,13 @@ from pathlib import Path
 from mcpconf.errors import Failure
 from mcpconf.write.folder import DIRECTORY, NO_LINK, explained, open_directory
 
-LARGEST = 1024 * 1024  # bytes
+LARGEST = 256 * 1024  # bytes of a devcontainer.json
+_LARGEST = 4 * 1024 * 1024  # bytes of anything
 _PATIENCE = 5.0  # seconds
 _PAUSE = 0.02
 
 
-def read(root: Path, name: str) -> bytes | None:
+def read(root: Path, name: str, largest: int = _LARGEST) -> bytes | None:
     """The content of a file; None where there is none.  Raises Failure."""
     with explained(root / name, "read"), _parent(root, name, create=False) as folder:
         if folder is None:
@@ -35,12 +36,12 @@ def read(root: Path, name: str) -> bytes | None:
         with os.fdopen(file, "rb") as stream:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise _not_a_file(root / name)
-            content = stream.read(LARGEST + 1)
-    if len(content) > LARGEST:
+            content = stream.read(largest + 1)
+    if len(content) > largest:
         raise Failure(
-            f"{root / name} has more than {LARGEST // 1024} KiB",
+            f"{root / name} has more than {largest // 1024} KiB",
             note="nothing was written",
-            help="no devcontainer.json needs that much; look at what it is",
+            help="nobody needs that much there; look at what it is",
         )
     return content
 

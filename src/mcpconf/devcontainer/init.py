@@ -82,7 +82,7 @@ class Asked(NamedTuple):
 
 def plan_init(found: Found, asked: Asked) -> Plan:
     """See what init would do.  Raises Failure, Usage."""
-    old = files.read(found.root, found.name)
+    old = files.read(found.root, found.name, files.LARGEST)
     text = scaffold.fresh(found.root) if old is None else _decoded(found, old)
     protect = not asked.feature if asked.protect is None else asked.protect
     wish = Wish(asked.feature or LOCAL[found.name.count("/")], protect)
@@ -111,7 +111,7 @@ def plan_remove(root: Path) -> Plan | None:
     edits: list[str] = []
     notes: list[str] = []
     for name in filter(is_config, known.configs) if known else candidates(root):
-        old = files.read(root, name)
+        old = files.read(root, name, files.LARGEST)
         if old is None:
             continue
         config = known.configs[name] if known else None

@@ -160,8 +160,10 @@ def _indents(text: str, box: Value) -> Iterator[str | None]:
 
 def _own_line(text: str, item: Item) -> str | None:
     """The indentation of an item that begins its line; None for one that does not."""
-    line = text[_line_of(text, item.start) : item.start]
-    return line if not line.strip(" \t") and item.start > len(line) else None
+    at = item.start
+    while text[at - 1] in " \t":  # a bracket comes first
+        at -= 1
+    return text[at : item.start] if text[at - 1] in "\r\n" else None
 
 
 def _indent_at(text: str, offset: int) -> str:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 BOM = "\ufeff"
@@ -80,6 +81,7 @@ def place(text: str, offset: int) -> tuple[int, int]:
     return len(breaks) + 1, len(before) - (breaks[-1].end() if breaks else 0) + 1
 
 
+@lru_cache(maxsize=2)  # a change looks at the same text several times
 def parse(text: str) -> Value:
     """Read a whole text.  Raises JsoncError."""
     start = _after_trivia(text, 1 if text.startswith(BOM) else 0)
