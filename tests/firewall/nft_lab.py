@@ -11,22 +11,28 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 from mcpconf.firewall.nft import nft_text
+from mcpconf.firewall.nftlist import read_nft
 from mcpconf.firewall.policy import NameRow, NearRow, Policy, StaticRow
 from mcpconf.firewall.site import Site, User
+from mcpconf.firewall.tables import Tables
 from mcpconf.firewall.tokens import Domain, Network, read_network
 
 GATE = 12345
 LISTED, LISTED6, OTHER, OTHER6 = "45.66.77.1", "2a0b:4142::1", "45.66.77.9", "2a0b:4142::9"
-STATIC, PEER, PRIVATE, METADATA, RARE = (
+STATIC, PEER, PRIVATE, METADATA, RARE, BESIDE = (
     "45.66.80.5",
     "172.18.0.9",
     "10.1.2.3",
     "169.254.169.254",
     "45.66.77.3",
+    "45.66.90.5",
 )
-PLACES = (LISTED, OTHER, STATIC, PEER, PRIVATE, METADATA, RARE)
+PLACES = (LISTED, OTHER, STATIC, PEER, PRIVATE, METADATA, RARE, BESIDE)
+RESOLVER = 23456
 SERVER = """
 import socket, sys, threading
 def echo(one):
@@ -37,7 +43,7 @@ def serve(port):
     while True:
         threading.Thread(target=echo, args=(listener.accept()[0],), daemon=True).start()
 sys.stdin.readline()
-for port in (443, 8443, 6379):
+for port in (53, 443, 8443, 6379):
     threading.Thread(target=serve, args=(port,), daemon=True).start()
 print("ready", flush=True)
 threading.Event().wait()
@@ -54,7 +60,12 @@ POLICY = Policy(
     grace=6,  # half of it in a set, half after the last use
     names=(NameRow(Domain("a.test"), 443),),
     static=(StaticRow(network("45.66.80.0/24"), 443),),
-    near=(NearRow(network(PEER), 6379), NearRow(Domain("meta"), 443)),
+    near=(NearRow(network(PEER), 6379), NearRow(Domain("meta"), 443), NearRow(Domain("a"), 8443)),
+)
+HERE = Site(
+    nameservers=(network(OTHER),),
+    connected=(network("45.66.90.0/24"),),
+    dns=User("dns", "dns", RESOLVER),
 )
 
 
@@ -106,12 +117,12 @@ def reach(address: str, port: int = 443) -> str:
     return "open"
 
 
-def reach_as(uid: int, address: str) -> str:
+def as_user(uid: int, tried: Callable[[], str]) -> str:
     """As another user, in a child of its own."""
     end, other = os.pipe()
     if os.fork() == 0:
         os.setuid(uid)
-        os.write(other, reach(address).encode())
+        os.write(other, tried().encode())
         os._exit(0)
     os.wait()
     return os.read(end, 100).decode()
@@ -127,6 +138,42 @@ def datagram(address: str) -> str:
         except OSError:
             return "refused"
     return "open"
+
+
+def by_the_cable() -> str:
+    """Send to a loopback address by a device that is another; look at what that sends."""
+    with (
+        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3)) as cable_,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+    ):
+        cable_.bind(("near0", 3))
+        cable_.settimeout(0.3)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"near0\0")
+        with suppress(OSError):
+            one.sendto(b"by the cable", ("127.0.0.1", 9))
+        with suppress(TimeoutError):
+            while True:
+                if b"by the cable" in cable_.recv(2048):
+                    return "leaves"
+    return "stays"
+
+
+def flood() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            for _ in range(12_000):
+                one.sendto(b"?", ("127.0.0.1", HERE.dns_port))
+        except PermissionError:
+            return "limited"
+    return "passes"
+
+
+def counted() -> str:
+    done = subprocess.run(
+        ["nft", "list", "table", "inet", "mcpconf"], capture_output=True, text=True, check=True
+    )
+    tables = Tables(nft=True, filters=((4, read_nft(done.stdout)),))
+    return "counted" if tables.refused > 0 else f"{tables.refused}"
 
 
 def goes_on(one: socket.socket) -> str:
@@ -166,11 +213,15 @@ def after_use(seen: dict[str, str]) -> socket.socket:
 
 def main() -> None:
     far = cable()
-    seen = {"before": reach(OTHER)}
-    load(POLICY, Site())
-    add("mcp4-p443", f"{LISTED}, {PRIVATE}, {RARE}")
+    seen = {
+        "before": reach(OTHER),
+        "loopback address by another device, before": by_the_cable(),
+    }
+    load(POLICY, HERE)
+    add("mcp4-p443", f"{LISTED}, {PRIVATE}, {RARE}, {BESIDE}")
     add("mcp6-p443", LISTED6)
     add("mcp4-near-p443", METADATA)
+    add("mcp4-near-p8443", f"{PEER}, {OTHER}, {BESIDE}")
     seen["unlisted"] = reach(OTHER)
     seen["unlisted 6"] = reach(OTHER6)
     seen["listed"] = reach(LISTED)
@@ -180,7 +231,24 @@ def main() -> None:
     seen["peer"] = reach(PEER, 6379)
     seen["private, in a name's set"] = reach(PRIVATE)
     seen["metadata, as a peer"] = reach(METADATA)
+    seen["peer, by its name"] = reach(PEER, 8443)
+    seen["public address, as a peer"] = reach(OTHER, 8443)
+    seen["connected network, as a peer"] = reach(BESIDE, 8443)
+    seen["connected network, in a name's set"] = reach(BESIDE)
+    seen["loopback address by another device"] = by_the_cable()
+    seen["our resolver's question"] = as_user(RESOLVER, lambda: reach(OTHER, 53))
+    seen["root's question"] = reach(OTHER, 53)
+    seen["flood of questions"] = as_user(1000, flood)
+    seen["flood of root's questions"] = flood()
+    seen["refused packets"] = counted()
     seen["udp"] = datagram(LISTED)
+    streams(seen)
+    far.kill()
+    json.dump(seen, sys.stdout, indent=1)
+
+
+def streams(seen: dict[str, str]) -> None:
+    """What goes on under other epochs, and in strict mode."""
     one = after_use(seen)
     time.sleep(2.2)
     seen["open stream"] = goes_on(one) if reach(LISTED) == "refused" else "still in its set"
@@ -194,10 +262,8 @@ def main() -> None:
     load(POLICY, Site(epoch=3, gate=User("gate", "gate", GATE)))
     nobody_redirects = "delete chain inet mcpconf mcp-dns"  # no gate listens here
     run("nft", nobody_redirects)
-    seen["strict: agent"] = reach_as(1000, LISTED)
-    seen["strict: gate"] = reach_as(GATE, LISTED)
-    far.kill()
-    json.dump(seen, sys.stdout, indent=1)
+    seen["strict: agent"] = as_user(1000, lambda: reach(LISTED))
+    seen["strict: gate"] = as_user(GATE, lambda: reach(LISTED))
 
 
 if __name__ == "__main__":

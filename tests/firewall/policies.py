@@ -11,6 +11,7 @@ from mcpconf.firewall.policy import Policy, read_policy_text
 from mcpconf.firewall.recorder import recorder_config
 from mcpconf.firewall.rules import Hooks
 from mcpconf.firewall.site import Site, User, read_hosts, read_resolv
+from mcpconf.firewall.tokens import Network, read_network
 
 PLUGINS = "/usr/lib/ulogd"
 GATE = User("haproxy", "haproxy", 104)
@@ -28,6 +29,12 @@ def _file(*rows: str, mode: str = "default", gateway: bool = False, **more: Any)
     return json.dumps({"version": 1, "mode": mode, "gateway": address, "rows": written, **more})
 
 
+def _net(text: str) -> Network:
+    found = read_network(text)
+    assert found is not None
+    return found
+
+
 def _site(resolv: str = "nameserver 9.9.9.9\nnameserver 2620:fe::fe\n", **more: Any) -> Site:
     servers, forwarders = read_resolv(resolv)
     return Site(nameservers=servers, forwarders=forwarders, hosts=read_hosts(HOSTS), **more)
@@ -42,13 +49,16 @@ _SOME = (
 )
 CASES: dict[str, tuple[str, Site]] = {
     "default": (_file(*_SOME, gateway=True), _site()),
-    "strict": (_file(*_SOME, "db.example.com 5432 name", mode="strict", gateway=True), _site(gate=GATE)),
+    "strict": (
+        _file(*_SOME, "db.example.com 5432 name", mode="strict", gateway=True),
+        _site(gate=GATE, gate_tls=41443, gate_http=41080),
+    ),
     "without_ipv6": (_file(*_SOME, mode="strict"), _site("nameserver 9.9.9.9\n", ipv6=False, gate=GATE)),
     "embedded_dns": (_file(*_SOME, gateway=True), _site(EMBEDDED)),
     "embedded_dns_that_says_nothing": (_file(*_SOME), _site("nameserver 127.0.0.11\n")),
     "peers": (
         _file("redis 6379 peer cache", "web 80 peer", "172.18.0.9 443 peer a b", "fd00::9 80 peer", mode="strict", gateway=True),
-        _site(EMBEDDED, gate=GATE),
+        _site(EMBEDDED, gate=GATE, connected=(_net("172.18.0.0/16"), _net("45.99.0.0/24"), _net("2a0b:9::/64"))),
     ),
     "odd_ports": (
         _file(

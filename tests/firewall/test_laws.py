@@ -23,23 +23,23 @@ _NET = r"[0-9a-f.:]+(?:/[0-9]{1,3})?"
 _SET = r"mcp[46]-(?:p[0-9]{1,5}|near-p[0-9]{1,5}|kept)"
 _UID = r"-m owner (?:! )?--uid-owner [0-9]+"
 _MATCH = (
-    rf"(?:! )?-d {_NET}|-o lo|! -i lo|-p (?:tcp|udp|icmp|ipv6-icmp)|--dport [0-9]+|-m multiport --dports [0-9,]+|{_UID}"
+    rf"(?:! )?-d {_NET}|(?:! )?-o lo|! -i lo|-p (?:tcp|udp|icmp|ipv6-icmp)|--dport [0-9]+|-m multiport --dports [0-9,]+|{_UID}"
     rf"|-m set --match-set {_SET} dst(?:,dst)?|-m comment --comment mcpconf:[a-z0-9,-]{{1,200}}|-m icmp6 --icmpv6-type [0-9]+"
     r"|-m conntrack --ctstate (?:ESTABLISHED|RELATED|NEW)|--ctdir REPLY|-m connmark (?:! )?--mark 0x[0-9a-f]+/0xff00000|! --syn"
-    r"|-m limit --limit 20/sec --limit-burst 50"
+    r"|-m limit --limit (?:20|200|1000)/sec --limit-burst (?:50|2000|5000)"
 )
 _TARGET = (
-    r"ACCEPT|DROP|RETURN|MCP-(?:NEVER|OK|NO)|REDIRECT --to-ports [0-9]+|CONNMARK --set-xmark 0x[0-9a-f]+/0xff00000"
+    r"ACCEPT|DROP|RETURN|MCP-(?:NEAR|NEVER|OK|NO)|REDIRECT --to-ports [0-9]+|CONNMARK --set-xmark 0x[0-9a-f]+/0xff00000"
     r"|NFLOG --nflog-group 77 --nflog-prefix mcpconf|REJECT --reject-with (?:tcp-reset|icmp6?-adm[a-z-]+)"
 )
-_OUTLET = r"(?:OUTPUT|INPUT|FORWARD)"
+_OUTLET = r"(?:OUTPUT|INPUT|FORWARD|POSTROUTING)"
 _ELEMENT = r"(?:ip|ip6) daddr(?: \. tcp dport)? @mcp[46]-[a-z0-9-]+"
 _PLACE = r"\{ ip6? daddr \. tcp dport \}"
 _NFT_MATCH = (
-    rf"ip6? daddr (?:!= )?{_NET}|[io]if (?:!= )?\"lo\"|meta l4proto (?:tcp|\{{ [a-z0-9, -]+ \}})|(?:tcp|th) dport (?:[0-9]+|\{{ 80, 443 \}})"
+    rf"ip6? daddr (?:!= )?{_NET}|[io]if (?:!= )?\"lo\"|meta l4proto (?:tcp|\{{ [a-z0-9, -]+ \}})|(?:tcp|udp|th) dport (?:[0-9]+|\{{ 80, 443 \}})"
     rf"|meta skuid (?:!= )?(?:[0-9]+|\{{ [0-9, ]+ \}})|{_ELEMENT}|update @mcp[46]-[a-z-]+ {_PLACE}|ct state (?:established|related|new)"
     r"|ct direction reply|ct mark & 0x[0-9a-f]+ [!=]= (?:0|0x[0-9a-f]+)|icmpv6 type \{ [0-9, ]+ \}|tcp flags & \(fin\|syn\|rst\|ack\) != syn"
-    r"|limit rate 20/second burst 50 packets"
+    r"|limit rate (?:20|200|1000)/second burst (?:50|2000|5000) packets|counter"
 )
 _NFT_TARGET = (
     r"accept|drop|return|(?:goto|jump) mcp-[a-z]+|redirect to :[0-9]+|reject with (?:tcp reset|icmpx type admin-prohibited)"
@@ -47,10 +47,10 @@ _NFT_TARGET = (
 )
 _SHAPES = {
     "ipset.restore": rf"create {_SET} hash:ip(?:,port)? family inet6? hashsize 1024 maxelem [0-9]+ timeout [0-9]+(?: [a-z]+)*",
-    "iptables.restore": rf"\*filter|\*nat|COMMIT|:{_OUTLET} DROP \[0:0\]|:MCP-[A-Z]+ - \[0:0\]|-A MCP-[A-Z]+ (?:(?:{_MATCH}) )*-j (?:{_TARGET})"
+    "iptables.restore": rf"\*filter|\*nat|\*mangle|COMMIT|:{_OUTLET} DROP \[0:0\]|:MCP-[A-Z]+ - \[0:0\]|-A MCP-[A-Z]+ (?:(?:{_MATCH}) )*-j (?:{_TARGET})"
     rf"|-D {_OUTLET} -j MCP-[A-Z]+|-I {_OUTLET} 1 -j MCP-[A-Z]+",
     "nftables.nft": r"add table inet mcpconf|add set inet mcpconf mcp[46]-[a-z0-9-]+ \{ (?:[a-z0-9_., :]+; ?)+ \}|flush chain inet mcpconf mcp-[a-z]+"
-    r"|add chain inet mcpconf mcp-[a-z]+(?: \{ type (?:filter|nat) hook [a-z]+ priority (?:0|-110); policy (?:drop|accept); \})?"
+    r"|add chain inet mcpconf mcp-[a-z]+(?: \{ type (?:filter|nat) hook [a-z]+ priority (?:0|-110|-150); policy (?:drop|accept); \})?"
     rf"|add rule inet mcpconf mcp-[a-z]+ (?:(?:{_NFT_MATCH}) )*(?:{_NFT_TARGET})(?: comment \"mcpconf:[a-z0-9,-]{{1,110}}\")?",
     "dnsmasq.conf": rf"(?:ip|nf)tset=/(?:#|{_NAME})/[a-z0-9#,-]+|ipset=/(?:#|{_NAME})/[a-z0-9,-]+|rebind-domain-ok=/{_NAME}/|[a-z-]+(?:=[a-zA-Z0-9./#:,_-]+)?",
     "dnsmasq.servers": rf"server=/(?:\*\.)?{_NAME}/(?:[0-9a-f.:]+)?",
@@ -187,4 +187,28 @@ def test_an_empty_policy_opens_nothing() -> None:
     assert "server=/" not in found["dnsmasq.servers"].rpartition("server=/")[0]
     assert not re.search(r"-A MCP-OUT .*--dport .*-j MCP-OK", found["iptables.restore"])
     opened = [line for line in found["nftables.nft"].split("\n") if line.endswith(" goto mcp-ok")]
-    assert all(line.endswith("-kept goto mcp-ok") for line in opened)
+    docker = "mcp-out ip daddr 127.0.0.11 meta skuid { 0, 990 } goto mcp-ok"
+    assert all(line.endswith(("-kept goto mcp-ok", docker)) for line in opened)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_packet_filters_say_the_same(case: str) -> None:
+    """Numbers and ranges that stand in both texts."""
+    found = texts_of(case)
+    four, six, nft = (
+        found[f"{name}"] for name in ("iptables.restore", "ip6tables.restore", "nftables.nft")
+    )
+    limits = re.findall(r"--dport [0-9]+ .*--limit ([0-9]+)/sec --limit-burst ([0-9]+)", four + six)
+    assert limits == re.findall(r"limit rate ([0-9]+)/second burst ([0-9]+) packets accept", nft)
+    for chain in ("NEVER", "NO"):
+        refused = re.findall(rf"-A MCP-{chain} -d (\S+) ", four + six)
+        here = re.findall(rf"rule inet mcpconf mcp-{chain.lower()} ip6? daddr ([^ !]+) ", nft)
+        assert {*refused} == {*here}
+    near = {*re.findall(r"-d (\S+) -j MCP-NEAR", four + six)}
+    assert near == {*re.findall(r"daddr (\S+) jump mcp-near", nft)}
+    assert bool(near) is ("-near-p" in found["ipset.restore"])
+    ports = r"(?:--to-ports |redirect to :)([0-9]+)"
+    assert {*re.findall(ports, four)} == {*re.findall(ports, nft)}
+    for text, drop in ((four, "127.0.0.0/8"), (six, "::1/128")):
+        assert f"-A MCP-LEAVING ! -o lo -d {drop} -j DROP\n" in text
+        assert 'mcp-leaving oif != "lo" ' in nft

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mcpconf.firewall import bundle
 from mcpconf.firewall.nft import nft_members, nft_revoke_text, nft_target, nft_text
 from mcpconf.firewall.policy import NameRow, NearRow, Policy
 from mcpconf.firewall.site import Site
@@ -146,7 +148,7 @@ def test_members_leave_that_a_policy_opens_no_more(tmp_path: Path) -> None:
         "b.test": ["45.66.77.2"],
         "redis": ["172.18.0.9"],
     }
-    (tmp_path / "two.nft").write_text(nft_revoke_text(listed, fewer, learned))
+    (tmp_path / "two.nft").write_text(nft_revoke_text(listed, POLICY, fewer, learned))
     after = in_namespace(
         fill + 'nft -f "$2"; nft list table inet mcpconf',
         str(tmp_path / "one.nft"),
@@ -158,6 +160,31 @@ def test_members_leave_that_a_policy_opens_no_more(tmp_path: Path) -> None:
     ]
     assert "45.66.77.1 . 443" in after  # what is open may go on
     assert "45.66.77.2 . 443" not in after
+
+
+def test_in_strict_mode_the_streams_of_a_removed_name_end_on_shared_addresses() -> None:
+    """Whoever knows only addresses cannot tell them from those of the name that stays."""
+    fewer = POLICY._replace(mode="strict", names=POLICY.names[:1])
+    learned = {"a.test": ["45.66.77.1", "45.66.77.2"], "b.test": ["45.66.77.2"]}
+    [kept] = [
+        line
+        for line in nft_revoke_text("", POLICY, fewer, learned).split("\n")
+        if "mcp4-kept {" in line
+    ]
+    assert kept.endswith("mcp4-kept { 45.66.77.1 . 443 }")
+
+
+def test_the_first_transaction_takes_the_place_of_the_closed_table(tmp_path: Path) -> None:
+    """The shell at the head of the program closes before there is a policy."""
+    closed = re.findall(r"'((?:add|delete) [^']+)'", bundle.text().decode())
+    assert len(closed) == 5
+    (tmp_path / "closed.nft").write_text("\n".join(closed) + "\n")
+    (tmp_path / "one.nft").write_text(nft_text(POLICY, Site(), fresh=True))
+    load = 'nft -f "$1"; nft list ruleset; echo ---; nft -f "$2"; nft list ruleset'
+    both = in_namespace(load, str(tmp_path / "closed.nft"), str(tmp_path / "one.nft"))
+    before, _, after = both.partition("---\n")
+    assert "hook output priority filter; policy drop" in before
+    assert after == in_namespace(load, "/dev/null", str(tmp_path / "one.nft")).partition("---\n")[2]
 
 
 def test_a_fresh_text_has_other_times(tmp_path: Path) -> None:
@@ -198,6 +225,17 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "peer": "open",
         "private, in a name's set": "refused",
         "metadata, as a peer": "refused",
+        "peer, by its name": "open",
+        "public address, as a peer": "refused",
+        "connected network, as a peer": "open",
+        "connected network, in a name's set": "refused",
+        "loopback address by another device, before": "leaves",
+        "loopback address by another device": "stays",
+        "our resolver's question": "open",
+        "root's question": "refused",
+        "flood of questions": "limited",
+        "flood of root's questions": "passes",
+        "refused packets": "counted",
         "udp": "refused",
         "left its set, used before": "open",
         "left its set, not used": "refused",

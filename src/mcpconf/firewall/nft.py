@@ -26,6 +26,7 @@ from mcpconf.firewall.rules import (
     PROBED6,
     WEB_PORTS,
     near_places,
+    never_here,
 )
 from mcpconf.firewall.sets import (
     FAMILIES,
@@ -37,7 +38,7 @@ from mcpconf.firewall.sets import (
     near_set,
 )
 from mcpconf.firewall.site import EMBEDDED, SINK4, SINK6, STUB, Site
-from mcpconf.firewall.tokens import Network, metadata_networks, never_networks, read_network
+from mcpconf.firewall.tokens import Network, metadata_networks, private_networks, read_network
 
 NFT_TABLE = "inet mcpconf"
 NFT_CHAINS = {
@@ -45,6 +46,8 @@ NFT_CHAINS = {
     "mcp-in": "type filter hook input priority 0; policy accept;",
     "mcp-fwd": "type filter hook forward priority 0; policy drop;",
     "mcp-dns": "type nat hook output priority -110; policy accept;",
+    "mcp-leaving": "type filter hook postrouting priority -150; policy accept;",
+    "mcp-near": "",
     "mcp-never": "",
     "mcp-ok": "",
     "mcp-no": "",
@@ -103,9 +106,11 @@ def _used(family: int, *, near: bool = False) -> str:
 def _rules(policy: Policy, site: Site) -> Iterator[str]:
     yield from (f"mcp-out {rule}" for rule in _output(policy, site))
     stray = "tcp flags & (fin|syn|rst|ack) != syn ct state new"
-    yield f'mcp-in iif != "lo" {stray} reject with tcp reset'
+    yield f'mcp-in iif != "lo" {stray} counter reject with tcp reset'
     yield "mcp-fwd goto mcp-no"
-    yield from (f"mcp-never {_to(network)} goto mcp-no" for network in never_networks())
+    yield from (f'mcp-leaving oif != "lo" {loopback} counter drop' for loopback in _LOOPBACK)
+    yield from (f"mcp-near {rule}" for rule in _by_sets(near_set, near_ports(policy), near=True))
+    yield from (f"mcp-never {_to(network)} goto mcp-no" for network in never_here(site))
     mark = site.epoch << 20
     others = _ALL_BITS ^ int(MARK_BITS, 16)
     yield f"mcp-ok ct mark set ct mark & {others:#x} | {mark:#x}"
@@ -115,9 +120,11 @@ def _rules(policy: Policy, site: Site) -> Iterator[str]:
 
 
 def _output(policy: Policy, site: Site) -> Iterator[str]:
-    yield f"ip daddr {EMBEDDED} meta skuid {_resolver_uids(site)} accept"
+    yield f"ip daddr {EMBEDDED} meta skuid {_resolver_uids(site)} goto mcp-ok"
     yield f"ip daddr {EMBEDDED} ct state established ct direction reply accept"
+    yield f"ip daddr {EMBEDDED} {_of_this_epoch(site)} accept"
     yield f"ip daddr {EMBEDDED} goto mcp-no"
+    yield from _limited(site)
     yield 'oif "lo" accept'
     yield from (f"{loopback} accept" for loopback in _LOOPBACK)  # redirected: `oif` is another
     yield "icmpv6 type { 133, 134, 135, 136, 143 } accept"
@@ -128,11 +135,26 @@ def _output(policy: Policy, site: Site) -> Iterator[str]:
     yield from (f"{_to(network)} goto mcp-no" for network in metadata_networks())
     for row, network in near_places(policy, site):
         yield f"{_to(network)} tcp dport {row.port} goto mcp-ok{_comment(row)}"
-    yield from _by_sets(near_set, near_ports(policy), near=True)
+    blocks = (*private_networks(), *site.connected) if near_ports(policy) else ()
+    yield from (f"{_to(block)} jump mcp-near" for block in blocks)
     yield "jump mcp-never"
     yield from _listed(policy, site)
     yield from _under_way(site)
     yield "goto mcp-no"
+
+
+def _limited(site: Site) -> Iterator[str]:
+    """Questions to our resolver, as in ``rules.py``."""
+    others = f"meta skuid != {site.gate.uid if site.gate else 0}"
+    for loopback in _LOOPBACK:
+        for protocol, rate, burst in (("udp", 1000, 5000), ("tcp", 200, 2000)):
+            question = f"{loopback} {protocol} dport {site.dns_port} {others}"
+            yield f"{question} limit rate {rate}/second burst {burst} packets accept"
+            yield f"{question} counter drop"
+
+
+def _of_this_epoch(site: Site) -> str:
+    return f"ct mark & {MARK_BITS} == {site.epoch << 20:#x} ct state established"
 
 
 def _resolver_uids(site: Site) -> str:
@@ -146,9 +168,9 @@ def _resolvers(site: Site) -> Iterator[str]:
     question = "meta l4proto { tcp, udp } th dport 53 meta skuid"
     for server, uid in asked:
         if not server.network_address.is_loopback:
-            yield f"{_to(server)} {question} {uid} accept"
+            yield f"{_to(server)} {question} {uid} goto mcp-ok"
     if site.forwarders is None:
-        yield f"{question} 0 accept"
+        yield f"{question} 0 goto mcp-ok"
 
 
 def _listed(policy: Policy, site: Site) -> Iterator[str]:
@@ -182,17 +204,17 @@ def _under_way(site: Site) -> Iterator[str]:
     for family, ip in zip(FAMILIES, ("ip", "ip6")):  # noqa: B905  Python 3.9
         known = f"ct mark & {MARK_BITS} != 0 ct state established"
         yield f"{known} {ip} daddr . tcp dport @{kept_set(family)} goto mcp-ok"
-    yield f"ct mark & {MARK_BITS} == {site.epoch << 20:#x} ct state established accept"
+    yield f"{_of_this_epoch(site)} accept"
 
 
 def _refusal() -> Iterator[str]:
-    yield "ip daddr 224.0.0.0/4 drop"
-    yield "ip6 daddr ff00::/8 drop"
+    yield "ip daddr 224.0.0.0/4 counter drop"
+    yield "ip6 daddr ff00::/8 counter drop"
     log = f'limit rate 20/second burst 50 packets log prefix "{LOG_PREFIX}" group {LOG_GROUP}'
     yield f"ip daddr != {PROBED4} {log}"
     yield f"ip6 daddr != {PROBED6} {log}"
-    yield "meta l4proto tcp reject with tcp reset"
-    yield "reject with icmpx type admin-prohibited"
+    yield "meta l4proto tcp counter reject with tcp reset"
+    yield "counter reject with icmpx type admin-prohibited"
 
 
 def _redirections(policy: Policy, site: Site) -> Iterator[str]:
