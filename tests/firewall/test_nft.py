@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from mcpconf.firewall import bundle
+from mcpconf.firewall.inspection import filter_faults, read_saved
 from mcpconf.firewall.nft import nft_members, nft_revoke_text, nft_target, nft_text
-from mcpconf.firewall.policy import NameRow, NearRow, Policy
+from mcpconf.firewall.nftlist import nft_faults, read_nft
+from mcpconf.firewall.policy import NameRow, NearRow, Policy, read_policy_text
 from mcpconf.firewall.site import Site
 from mcpconf.firewall.tokens import Domain
 from tests.firewall.policies import CASES, texts_of
@@ -248,3 +250,23 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 )
 def test_it_acts(seen: dict[str, Any], what: str, outcome: str) -> None:
     assert seen[what] == outcome
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_who_reads_them_finds_them_whole(tmp_path: Path, case: str) -> None:
+    """``status`` and ``verify`` look at what both packet filters print."""
+    written(tmp_path, case)
+    policy = read_policy_text(CASES[case][0])
+    listed = in_namespace(
+        'nft -f "$1"; nft list table inet mcpconf', str(tmp_path / "nftables.nft")
+    )
+    script = """
+    ipset restore -exist < "$1/ipset.restore"
+    sed '/^-D /d' "$1/ip${2}tables.restore" > "$1/first"
+    "ip${2}tables-restore" --noflush < "$1/first"
+    "ip${2}tables-save" -c
+    """
+    for family, infix in ((4, ""), (6, "6")):
+        assert list(nft_faults(read_nft(listed), policy, family)) == []
+        saved = read_saved(in_namespace(script, str(tmp_path), infix))
+        assert list(filter_faults(saved, policy, family)) == []

@@ -21,6 +21,7 @@ _FIRST = (
     ("filter", "INPUT", "MCP-IN"),
     ("filter", "FORWARD", "MCP-FWD"),
     ("nat", "OUTPUT", "MCP-DNS"),
+    ("mangle", "POSTROUTING", "MCP-LEAVING"),
 )
 _LAST = (("MCP-OUT", "-j MCP-NO"), ("MCP-FWD", "-j MCP-NO"), ("MCP-OK", "-j ACCEPT"))
 
@@ -97,7 +98,7 @@ def filter_faults(found: Filter, policy: Policy, family: int) -> Iterator[str]:
     if refusing[-2:] != [True, True]:
         yield "MCP-NO does not refuse"
     never = sum(1 for network in never_networks() if network.version == family)
-    if len(found.of("MCP-NEVER")) != never:
+    if len(found.of("MCP-NEVER")) < never:  # and the container's own networks
         yield "MCP-NEVER is not whole"
     yield from _missing_sets(found, policy, family)
 
@@ -114,7 +115,7 @@ def _hook_faults(found: Filter) -> Iterator[str]:
 
 
 def _missing_sets(found: Filter, policy: Policy, family: int) -> Iterator[str]:
-    texts = [rule.text for rule in found.of("MCP-OUT")]
+    texts = [rule.text for rule in (*found.of("MCP-OUT"), *found.of("MCP-NEAR"))]
     wanted = [name_set(family, port) for port in name_ports(policy)]
     wanted += [near_set(family, port) for port in near_ports(policy)]
     for name in wanted:

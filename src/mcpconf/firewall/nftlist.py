@@ -27,6 +27,7 @@ _HOOKS = (
     ("MCP-IN", "filter input accept"),
     ("MCP-FWD", "filter forward drop"),
     ("MCP-DNS", "nat output accept"),
+    ("MCP-LEAVING", "filter postrouting accept"),
 )
 _ENDS = (
     ("MCP-OUT", "goto mcp-no"),
@@ -75,9 +76,10 @@ def nft_faults(found: Filter, policy: Policy, family: int) -> Iterator[str]:
         rules = found.of(chain, "inet")
         if not rules or _COUNTER.sub("", rules[-1].text).split() != end.split():
             yield f"{chain.lower()} does not end as it should"
-    if len(found.of("MCP-NEVER", "inet")) != len(never_networks()):
+    if len(found.of("MCP-NEVER", "inet")) < len(never_networks()):
         yield "mcp-never is not whole"
-    texts = [rule.text for rule in found.of("MCP-OUT", "inet")]
+    chains = ("MCP-OUT", "MCP-NEAR")
+    texts = [rule.text for chain in chains for rule in found.of(chain, "inet")]
     wanted = [name_set(family, port) for port in name_ports(policy)]
     wanted += [near_set(family, port) for port in near_ports(policy)]
     for name in wanted:
