@@ -135,7 +135,7 @@ _file = st.builds(
 )
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(_file, st.sampled_from(sorted(CASES)), st.randoms())
 def test_no_file_brings_anything_but_tokens(file: dict[str, Any], case: str, random: Any) -> None:
     site = CASES[case][1]
