@@ -16,7 +16,6 @@ from mcpconf.bridge.itself import CODE_MARK
 
 FOLDER = ".devcontainer/mcpconf-feature"
 _SHIPPED = (
-    (".gitattributes", 0o644),
     ("devcontainer-feature.json", 0o644),
     ("install.sh", 0o755),
     ("entrypoint.sh", 0o755),
@@ -35,7 +34,8 @@ def files() -> dict[str, Content]:
     """Every file of the Feature by its name."""
     source = data("addon", "devcontainer", "src", "mcpconf")
     found = {name: Content((source / name).read_bytes(), mode) for name, mode in _SHIPPED}
-    return {**found, **_programs()}
+    lines = Content(b"* text eol=lf\n")  # a script that Git gave other line ends does not run
+    return {".gitattributes": lines, **found, **_programs()}
 
 
 @cache
