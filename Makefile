@@ -3,12 +3,13 @@
 # make test    the tests, in three parts      make docs     rewrite the generated pages
 # make bridge  dist/mcpconf-bridge, one file  make bench    start-up, scale, the run-time's speed
 # make firewall  dist/mcpconf-fw, one file    make redteam  all attacks on the firewall, both modes
+# make feature   the Feature, to publish      make release  the DDEV add-on, to publish
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup sync test check bless docs bridge firewall redteam bench parity conformance clean
+.PHONY: setup sync test check bless docs bridge firewall feature release redteam bench parity conformance clean
 
 setup: $(VENV)/.done
 
@@ -51,6 +52,13 @@ bridge: setup
 
 firewall: setup
 	$(BIN)/python -m mcpconf.firewall.bundle dist/mcpconf-fw
+
+# What is published for others: the Feature for dev containers, the add-on for DDEV.
+feature: setup
+	$(BIN)/python -m mcpconf.devcontainer.feature dist/feature/src/mcpconf
+
+release: setup
+	$(BIN)/python -m mcpconf.ddev.release dist/ddev-mcpconf.tar.gz
 
 # Needs root and the programs of docs/firewall.md.
 redteam: setup
