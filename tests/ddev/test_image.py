@@ -347,7 +347,9 @@ def test_the_dockerfile() -> None:
     assert copied == there | {"mcpconf-bridge", "mcpconf-fw"}
     declared = set(re.findall(r"(\w+)=", " ".join(s[1] for s in steps if s[0] == "ARG")))
     compose = data("templates", "ddev", "docker-compose.mcpconf.yaml.j2").read_text()
-    assert declared == set(re.findall(r"^        ([A-Z_]+): ", compose, re.MULTILINE))
+    assert declared - {"MCPCONF_OFFLINE"} == set(
+        re.findall(r"^        ([A-Z_]+): ", compose, re.MULTILINE)
+    )
     assert "ln -sfn /etc/mcpconf/mcp.json /etc/claude-code/managed-mcp.json" in text
     assert steps[-1] == ["ENTRYPOINT", '["/usr/local/sbin/mcpconf-entrypoint"]']
 

@@ -176,6 +176,11 @@ def test_without_the_add_on_nothing_is_put_into_it(ddev: Callable[..., Any]) -> 
     house = ddev(stub=False)
     said = house.run("sync")
     assert "mcpconf init ddev" in said.err
+    assert "*" in (house.project / ".ddev/mcpconf/.gitignore").read_text().splitlines()
+    assert sorted(p.name for p in (house.project / ".ddev/mcpconf").iterdir()) == [
+        ".gitignore",
+        "container",
+    ]
     assert sorted(p.name for p in (house.project / ".ddev").iterdir()) == [
         "commands",
         "config.yaml",

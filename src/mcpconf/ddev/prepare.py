@@ -21,6 +21,7 @@ from mcpconf.write.manifest import digest
 from mcpconf.write.project_files import ProjectFile
 
 _OURS = ".ddev/mcpconf"
+GITIGNORE = ProjectFile(f"{_OURS}/.gitignore", b"#ddev-generated\n*\n")
 
 
 class Prepared(NamedTuple):
@@ -49,8 +50,10 @@ def prepare(
     """Look and decide.  Writes nothing.  Raises Failure."""
     root = target.root
     assert root is not None
-    if not is_installed(root):
-        return Prepared(root, installed=False)
+    if not is_installed(root):  # the token that lies there is nothing for git, all the same
+        return Prepared(
+            root, project_files.compare([GITIGNORE], root), files=(GITIGNORE,), installed=False
+        )
     seen = look(root, environ)
     projects = tuple(dict.fromkeys((configuration.cwd, configuration.key, str(root))))
     global_file = configuration.global_file
@@ -64,7 +67,7 @@ def prepare(
     from mcpconf.ddev.render import render  # noqa: PLC0415  Jinja, as well
 
     decision = decide(seen, str(root / ".ddev"), needs_gateway=needs_gateway)
-    files = () if decision.stops else render(decision, seen, liked)
+    files = () if decision.stops else (GITIGNORE, *render(decision, seen, liked))
     changes = project_files.compare(files, root)
     foreign = project_files.in_the_way(changes)
     findings = (*decision.findings, *foreign)
@@ -80,10 +83,11 @@ def _standing(path: str, root: Path) -> Change:
 
 def put(prepared: Prepared, target: Target) -> None:
     """Write what was prepared, and remember it.  Raises Failure."""
-    if not prepared.installed or prepared.stops:
+    if prepared.stops:
         return
     if prepared.files:
         project_files.write(prepared.files, prepared.changes, prepared.root)
+    if prepared.files and prepared.installed:
         written = tuple((f.path, digest(f.content), f.mode) for f in prepared.files)
         with suppress(OSError):
             records.save(records.Record(prepared.key, written, prepared.findings), target.host)

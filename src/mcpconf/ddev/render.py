@@ -55,7 +55,6 @@ def render(decision: Decision, seen: Seen, preferences: str) -> tuple[ProjectFil
         "close_web": not seen.mutagen,
     }
     return (
-        ProjectFile(".ddev/mcpconf/.gitignore", _SIGNED + b"*\n"),
         ProjectFile(".ddev/mcpconf/empty", b""),
         ProjectFile(".ddev/mcpconf/preferences.json", preferences.encode(), 0o600),
         *_build(),

@@ -12,6 +12,7 @@ stop() {
   exit 1
 }
 
+rm -f /run/mcpconf-healthy # of the start before: the health check would sleep on it
 if ! mcpconf-fw apply; then
   [ -e /etc/mcpconf/egress.json ] ||
     stop "/etc/mcpconf/egress.json is not there" "on the host: ddev claude:mcp sync"
