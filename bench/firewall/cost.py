@@ -1,7 +1,8 @@
 """What it costs while it is in force: a query, a request, and the bandwidth.
 
 All containers run at once and are measured in turn, so that a noisy machine moves them together;
-what counts is the median of the differences within a turn.
+of a turn counts what the machine could do while it was not busy with others: the lower quartile of
+times, the best of three downloads.  Of the turns, the median of the differences.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from tests.netns.lab.lab import Kind
 from tests.netns.redteam.candidate import Candidate, Commands
 from tests.netns.redteam.suite import Suite
 
-NONE = Candidate("no firewall", Commands("true"))
+# Docker's rules for its resolver make every container track its connections.
+NONE = Candidate("no firewall", Commands("iptables -t nat -A OUTPUT -d 127.0.0.11 -j RETURN"))
 _NAMES = [f"d{number}.bulk.test" for number in range(200)]
 _SIZE = 100 << 20
 _QUERIES, _REQUESTS = 40, 15  # in a turn
@@ -73,11 +75,11 @@ def _turn(client: Client, number: int) -> dict[str, float]:
     names = _NAMES[start : start + _QUERIES]
     dns = client.ask(what="dns", server=client.server, names=names)
     requests = client.ask(what="https", name="allowed.test", count=_REQUESTS)
-    bandwidth = client.ask(what="bytes", name="allowed.test", size=_SIZE)
+    bandwidth = [client.ask(what="bytes", name="allowed.test", size=_SIZE)[0] for _ in range(3)]
     return {
-        "dns_ms": statistics.median(dns),
-        "request_ms": statistics.median(requests),
-        "mb_s": bandwidth[0],
+        "dns_ms": statistics.quantiles(dns)[0],
+        "request_ms": statistics.quantiles(requests)[0],
+        "mb_s": max(bandwidth),
     }
 
 
