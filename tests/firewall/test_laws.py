@@ -24,7 +24,7 @@ _SET = r"mcp[46]-(?:p[0-9]{1,5}|near-p[0-9]{1,5}|kept)"
 _UID = r"-m owner (?:! )?--uid-owner [0-9]+"
 _MATCH = (
     rf"(?:! )?-d {_NET}|(?:! )?-o lo|! -i lo|-p (?:tcp|udp|icmp|ipv6-icmp)|--dport [0-9]+|-m multiport --dports [0-9,]+|{_UID}"
-    rf"|-m set --match-set {_SET} dst(?:,dst)?|-m comment --comment mcpconf:[a-z0-9,-]{{1,200}}|-m icmp6 --icmpv6-type [0-9]+"
+    rf"|-m set (?:! )?--match-set {_SET} dst(?:,dst)?|-m comment --comment mcpconf:[a-z0-9,-]{{1,200}}|-m icmp6 --icmpv6-type [0-9]+"
     r"|-m conntrack --ctstate (?:ESTABLISHED|RELATED|NEW)|--ctdir REPLY|-m connmark (?:! )?--mark 0x[0-9a-f]+/0xff00000|! --syn"
     r"|-m limit --limit (?:20|200|1000)/sec --limit-burst (?:50|2000|5000)"
 )

@@ -6,7 +6,8 @@ the rules come first, over empty sets.  Then, and at every later time alike:
 1. sets, which keep their members
 2. the list of names, and a resolver that has it (``dns.py``)
 3. in strict mode the gate has its lists (``engines.py``)
-4. where less is open than before: members leave, a new epoch begins (``revoke.py``)
+4. where less is open than before: members leave, a new epoch begins (``revoke.py``); and once more
+   where somebody had them put back until 6
 5. the rules of both families, each in one transaction
 6. what is not needed any more goes; resolv.conf, the recorder, the keeper
 
@@ -18,6 +19,7 @@ holds nothing up that 4 and 5 take away.
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import NamedTuple
 
@@ -33,13 +35,7 @@ from mcpconf.firewall.dns import (
     start_resolver,
     write_list,
 )
-from mcpconf.firewall.engines import (
-    EngineError,
-    bring_gate,
-    end_gate,
-    start_gate,
-    start_recorder,
-)
+from mcpconf.firewall.engines import EngineError, bring_gate, end_gate, start_gate, start_recorder
 from mcpconf.firewall.filters import (
     change_members,
     exchange_sets,
@@ -132,11 +128,15 @@ def change(job: Job, policy_file: str, seen: str) -> State:
         job = _with_engines(job)
     except (ResolverError, EngineError, OSError) as error:
         fault = error
-    if job.old is not None and job.narrower:
+        _end_outdated(job)
+    takes_back = job.old is not None and job.narrower
+    if takes_back:
         _take_back(job)
     if job.old is not None or job.site != planned_site:
         said.append(_ruled(job))
     _finish(job)
+    if takes_back:
+        job = _taken_back(job)
     if fault is not None:
         raise fault
     said += [_point(), start_recorder(job.paths), _keep(job, policy_file, seen)]
@@ -239,11 +239,30 @@ def _with_gate(job: Job) -> Job:
     return job
 
 
-def _take_back(job: Job) -> None:
-    """Members leave the sets, and streams lose what let them go on."""
+def _end_outdated(job: Job) -> None:
+    """A resolver that cannot be exchanged would fill the sets as before; none is better."""
+    port = job.site.dns_port
+    if job.narrower and not runs_as(job.paths, port, job.compiled.dns_config):
+        end_resolver(job.paths, port)
+
+
+def _take_back(job: Job) -> bool:
+    """Members leave the sets, and streams lose what let them go on; tell whether any left."""
     text_of = nft_revoke_text if job.nft else restore_text
     saved = saved_sets(nft=job.nft)
-    change_members(text_of(saved, job.before, job.policy, fold(job.paths)), nft=job.nft)
+    text = text_of(saved, job.before, job.policy, fold(job.paths))
+    change_members(text, nft=job.nft)
+    return bool(re.search("^del", text, re.MULTILINE))
+
+
+def _taken_back(job: Job) -> Job:
+    """Now nobody fills the sets as before: what came back until here leaves, with its streams."""
+    if not _take_back(job):
+        return job
+    job = job.moved(job.site._replace(epoch=next_epoch(job.site.epoch)))
+    write_file(job.paths.changing, f"{job.site.epoch}\n")
+    _ruled(job)
+    return job
 
 
 def _finish(job: Job) -> None:

@@ -8,6 +8,7 @@ import sys
 
 from mcpconf.firewall.apply import drained, put_in_force
 from mcpconf.firewall.blocked import blocked_command, fold_command
+from mcpconf.firewall.keeper import keep_on
 from mcpconf.firewall.paths import POLICY, Paths
 from mcpconf.firewall.status import status_command
 from mcpconf.firewall.stop import stop
@@ -47,6 +48,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return stop(paths, opened=bool(rest))
     if verb == "drained" and not rest:
         return drained(paths)
+    if verb == "keep":
+        keep_on(rest)
     readers: dict[str, Callable[[list[str], Paths], int]] = {
         "status": status_command,
         "blocked": blocked_command,

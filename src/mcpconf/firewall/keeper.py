@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from mcpconf.firewall.dns import DRAIN
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.process import end, pid_of
-from mcpconf.firewall.run import start_apart
+from mcpconf.firewall.run import ENVIRONMENT, find, start_apart
 from mcpconf.firewall.state import write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MARK = "mcpconf-fw-keeper"
 LARGEST_LOG = 4_000_000  # bytes
@@ -26,8 +31,8 @@ SCRIPT = """\
 mark=$1 fw=$2 policy=$3 run=$4 last=$5 drain=$6 largest=$7 revival=$8 logs=$9
 tick=0 due=0 again=0 leaving=0 folding=
 echo $$ >"$run/keeper.pid"
-# Without a process to spare a shell ends: this one begins anew, in its own place.
-trap 'exec sh "$run/keeper.sh" "$mark" "$fw" "$policy" "$run" "$last" "$drain" "$largest" \
+# Without a process to spare a shell ends: this one begins anew, in its own place, after a pause.
+trap 'exec "$fw" keep "$run/keeper.sh" "$mark" "$fw" "$policy" "$run" "$last" "$drain" "$largest" \
   "$revival" "$logs"' EXIT
 alive() { read -r pid <"$1" 2>/dev/null && kill -0 "$pid" 2>/dev/null; }
 while sleep 1; do
@@ -73,6 +78,12 @@ while sleep 1; do
   fi
 done
 """
+
+
+def keep_on(words: Sequence[str]) -> None:
+    """Become the keeper again, in the place of one that could start no process; a second later."""
+    time.sleep(1)
+    os.execve(find("sh"), ["sh", *words], ENVIRONMENT)  # noqa: S606  no shell but the keeper
 
 
 def keeper_pid(paths: Paths) -> int:

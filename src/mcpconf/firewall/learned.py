@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_LEARNED = 50_000  # addresses; the ones that were answered longest ago go first
 LARGEST = 4_000_000  # bytes of a log that is exchanged
 _OVERLAP = 262_144  # bytes read again: answers come after their question (3,000 lines)
-_MOST_READ = 64_000_000  # bytes
+_MOST_READ = 16_000_000  # bytes of the newest log a call: a flood must not hold up a narrowing
 _LETS_GO = 2.0  # seconds
 
 Names = dict[str, tuple[str, ...]]

@@ -9,7 +9,7 @@ import sys
 from typing import NamedTuple
 
 from mcpconf.firewall.paths import Paths
-from mcpconf.firewall.run import Running, find, run, start
+from mcpconf.firewall.run import SYSTEM_PATH, Running, find, run, start
 from mcpconf.firewall.site import Site, User, read_hosts, read_resolv, read_routes
 from mcpconf.firewall.state import read_file
 
@@ -67,8 +67,9 @@ def _has(capability: int) -> bool:
 
 
 def _must_be_roots() -> None:
-    """What root runs, only root may write.  Raises RefusedError."""
-    programs = [find(name) for name in (*_PACKAGES, "sh", "sleep", "wc", "ip6tables-restore")]
+    """What root runs, only root may write, also what is not there yet.  Raises RefusedError."""
+    programs = [find(name) for name in (*_PACKAGES, "sh", "sleep", "wc")]
+    programs += SYSTEM_PATH.split(":")
     for path in {os.path.realpath(p) for p in (*programs, sys.executable, sys.argv[0]) if p}:
         folder = path
         while folder != "/":

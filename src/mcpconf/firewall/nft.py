@@ -178,7 +178,7 @@ def _listed(policy: Policy, site: Site) -> Iterator[str]:
     web = [port for port in ports if site.gate and port in WEB_PORTS]
     others = [port for port in ports if port not in web]
     if site.gate:
-        yield from _by_sets(name_set, web, f"meta skuid {site.gate.uid} ")
+        yield from _by_sets(name_set, web, f"meta skuid {site.gate.uid} ct state new ")
     yield from _by_sets(name_set, others)
     for row in policy.static:
         yield f"{_to(row.network)} tcp dport {row.port} goto mcp-ok{_comment(row)}"

@@ -26,13 +26,7 @@ from typing import NamedTuple
 
 from mcpconf.firewall.policy import NearRow, Policy, StaticRow
 from mcpconf.firewall.sets import kept_set, name_ports, name_set, near_ports, near_set
-from mcpconf.firewall.site import (
-    EMBEDDED,
-    SINK4,
-    SINK6,
-    STUB,
-    Site,
-)
+from mcpconf.firewall.site import EMBEDDED, SINK4, SINK6, STUB, Site
 from mcpconf.firewall.tokens import (
     Domain,
     Network,
@@ -214,6 +208,8 @@ def is_far(network: Network) -> bool:
 
 
 def _listed_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
+    if site.gate:
+        yield _outlived(site.gate.uid, site, family)
     for port in name_ports(policy):
         gate = f"-m owner --uid-owner {site.gate.uid} " if site.gate and port in WEB_PORTS else ""
         known = f"-m set --match-set {name_set(family, port)} dst"
@@ -221,6 +217,13 @@ def _listed_rules(policy: Policy, site: Site, family: int) -> Iterator[str]:
     for row in policy.static:
         if row.network.version == family:
             yield f"-d {row.network} -p tcp --dport {row.port} {_comment_option(row)}-j MCP-OK"
+
+
+def _outlived(gate: int, site: Site, family: int) -> str:
+    """A removed name's streams end, also those to an address that another name opens."""
+    earlier = f"-m connmark ! --mark 0x0/{MARK_BITS} -m connmark ! --mark {mark_of(site)}"
+    kept = f"-m conntrack --ctstate ESTABLISHED -m set ! --match-set {kept_set(family)} dst,dst"
+    return f"-p tcp -m owner --uid-owner {gate} {earlier} {kept} -j MCP-NO"
 
 
 def _comment_option(row: StaticRow | NearRow) -> str:

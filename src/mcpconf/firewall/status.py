@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from mcpconf.firewall.dns import resolver_pid
@@ -43,6 +44,10 @@ STATUS_USAGE = "usage: mcpconf-fw status [--format text|json]\n"
 
 _MOST_SHOWN = 2  # addresses of a row
 _LONGEST_WHY = 60  # characters
+_LONGEST_FAULT = 300
+_TAKEN_UP_WITHIN = 5.0  # seconds
+_LOG_END = 20_000  # characters
+_SAYS = "mcpconf-fw: "
 
 
 class Finding(NamedTuple):
@@ -102,8 +107,7 @@ def _findings(state: State, policy: Policy, tables: Tables, paths: Paths) -> Ite
     asked = [words[1] for words in servers if words[:1] == ["nameserver"] and len(words) > 1]
     where = "it names our resolver", f"it names {plain(', '.join(asked) or 'nobody')}"
     yield _or_note("resolv.conf", asked == [STUB], *where)
-    due = _is_due(state, paths)
-    yield _or_note("egress.json", not due, "it is the one in force", due)
+    yield _list_finding(state, paths)
 
 
 def _either(name: str, good: bool, well: str, ill: str) -> Finding:  # noqa: FBT001
@@ -125,16 +129,40 @@ def _does_answer(state: State, pid: int) -> bool:
     return reply is not None and reply.addresses == (SINK4,)
 
 
-def _is_due(state: State, paths: Paths) -> str:
-    """Why ``egress.json`` is not what is in force; "" if it is."""
+def _list_finding(state: State, paths: Paths) -> Finding:
+    """Whether ``egress.json`` is what is in force; soon after a sync it need not be."""
+    name, path = "egress.json", plain(state.policy)
     try:
         status = os.stat(state.policy)
     except OSError:
-        return f"{plain(state.policy)} is not there any more; what it said last is in force"
+        return Finding(name, "note", f"{path} is not there any more; what it said last is in force")
     if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-        return f"{plain(state.policy)} cannot be read"
-    same = read_file(state.policy) == read_file(paths.policy)
-    return "" if same else "a refresh is due: mcpconf-fw refresh"
+        return Finding(name, "fault", f"{path} cannot be read")
+    if read_file(state.policy) == read_file(paths.policy):
+        return Finding(name, "ok", "it is the one in force")
+    if time.time() - _list_changed(state.policy) < _TAKEN_UP_WITHIN:
+        return Finding(name, "note", "a refresh is under way, or due: mcpconf-fw refresh")
+    why = refresh_fault(read_file(paths.keeper_log))
+    text = "it is not the one in force; mcpconf-fw refresh"
+    return Finding(name, "fault", f"{text} (the last one failed: {why})" if why else text)
+
+
+def _list_changed(path: str) -> float:
+    """When a file was written, or a link to it flipped by a sync (Unix seconds)."""
+    folder = os.path.dirname(path)
+    times = [0.0]
+    for one in (path, os.path.realpath(path), os.path.join(folder, "current")):
+        with suppress(OSError):
+            times.append(os.lstat(one).st_ctime)
+    return max(times)
+
+
+def refresh_fault(log: str) -> str:
+    """Why the last refresh in the keeper's log failed; "" where it did not.  Pure."""
+    last = log[-_LOG_END:].rpartition("\nin force (")[2]
+    said = [line[len(_SAYS) :] for line in last.splitlines() if line.startswith(_SAYS)]
+    failed = len(said) > 1 and said[-1] == "what was in force stays"
+    return readable(said[-2], _LONGEST_FAULT) if failed else ""
 
 
 def _open_rows(policy: Policy, tables: Tables, paths: Paths) -> list[OpenRow]:
@@ -156,6 +184,7 @@ def _as_document(
         "backend": state.backend,
         "grace": state.grace,
         "since": state.since,
+        "generation": state.generation,
         "findings": [finding._asdict() for finding in findings],
         "rows": [_row_as_json(row) for row in rows],
         "notices": [notice._asdict() for notice in state.notices],
@@ -171,7 +200,8 @@ def _as_text(state: State, findings: list[Finding], rows: list[OpenRow], *, soun
     since = f"since {moment(state.since)} ({duration(time.time() - state.since)})"
     head = "in force" if sound else "NOT IN FORCE, or not whole"
     width = max(len(finding.name) for finding in findings)
-    lines = [f"{head}: {state.mode} mode, {state.backend}, {since}"]
+    of = f", {readable(state.generation)}" if state.generation else ""
+    lines = [f"{head}: {state.mode} mode, {state.backend}, {since}{of}"]
     lines += [f"  {f.result:5}  {f.name:{width}}  {f.text}" for f in findings]
     for notice in state.notices:
         lines.append(f"  note   {readable(notice.place)}: {readable(notice.message, 400)}")
