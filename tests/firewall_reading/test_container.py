@@ -207,6 +207,25 @@ def test_status_tells_what_is_broken(inside: Inside, harm: str, shows: str) -> N
     assert inside.fw("status").returncode == 0
 
 
+def test_a_list_that_is_not_taken_up_is_a_fault(inside: Inside) -> None:
+    good = inside.lab.force(f"cat {EGRESS}")
+
+    def found() -> tuple[int, dict[str, Any]]:
+        done = inside.fw("status", "--format", "json")
+        told = json.loads(done.stdout)["findings"]
+        return done.returncode, {one["name"]: one for one in told}["egress.json"]
+
+    inside.lab.write(EGRESS, "{")
+    assert (found()[0], found()[1]["result"]) == (0, "note")  # the keeper needs a moment
+    time.sleep(5.5)
+    code, finding = found()
+    assert (code, finding["result"]) == (1, "fault")
+    assert "cannot be read: it is not JSON" in finding["text"]
+    inside.lab.write(EGRESS, good)
+    inside.fw("refresh")
+    assert found()[0] == 0
+
+
 def test_the_logs_are_exchanged_and_nothing_is_forgotten(inside: Inside) -> None:
     fill = "head -c 4100000 /dev/zero | tr '\\0' x >> {0}; echo >> {0}"
     for name in ("dns.log", "packets.json"):

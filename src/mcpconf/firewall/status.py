@@ -159,7 +159,7 @@ def _list_changed(path: str) -> float:
 
 def refresh_fault(log: str) -> str:
     """Why the last refresh in the keeper's log failed; "" where it did not.  Pure."""
-    last = log[-_LOG_END:].rpartition("\nin force (")[2]
+    last = f"\n{log}"[-_LOG_END:].rpartition("\nin force (")[2]
     said = [line[len(_SAYS) :] for line in last.splitlines() if line.startswith(_SAYS)]
     failed = len(said) > 1 and said[-1] == "what was in force stays"
     return readable(said[-2], _LONGEST_FAULT) if failed else ""
