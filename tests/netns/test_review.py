@@ -147,15 +147,16 @@ while True:
     for port in (*range(3000, 6000), *range(50000, 52000)):
         if port not in taken:
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            stream = socket.socket()
             try:
                 sock.bind(("127.0.0.1", port))
-                taken[port] = sock
+                taken[port] = sock, port < 6000 and stream.bind(("127.0.0.1", port)), stream
             except OSError:
                 sock.close()
     if len(taken) != said:
         said = len(taken)
         print(said, flush=True)
-    taken[3000].sendto(packet, ("127.0.0.153", 53))  # and asks all the time
+    taken[3000][0].sendto(packet, ("127.0.0.153", 53))  # and asks all the time
     time.sleep(0.01)
 """
 
