@@ -20,7 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mcpconf.firewall.gate import gate_config, gate_maps, gate_reload_commands, tell_gate
+from mcpconf.firewall.gate import gate_config, gate_maps
+from mcpconf.firewall.gatelists import gate_reload_commands, tell_gate
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import NameRow, Policy
 from mcpconf.firewall.site import Site, User

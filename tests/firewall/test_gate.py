@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mcpconf.firewall.gate import gate_config, gate_maps, gate_reload_commands
+from mcpconf.firewall.gate import gate_config, gate_maps
+from mcpconf.firewall.gatelists import gate_reload_commands
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import NameRow, Policy
 from mcpconf.firewall.site import Site, User

@@ -7,7 +7,7 @@ import socket
 from functools import partial
 
 from mcpconf.firewall.compile import Compiled
-from mcpconf.firewall.gate import gate_reload_commands, tell_gate
+from mcpconf.firewall.gatelists import gate_reload_commands, tell_gate
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.process import end, pid_of, wait_for
 from mcpconf.firewall.recorder import recorder_config

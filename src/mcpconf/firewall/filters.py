@@ -62,6 +62,7 @@ def set_rules(compiled: Compiled, *, nft: bool) -> str:
     """
     if nft:
         _or_refused(run(["nft", "-f", "-"], compiled.nft), "nft does not take the rules")
+        remove_rules()  # those with which the head of the program closed, if iptables is there
         return ""
     texts = {4: compiled.rules4, 6: compiled.rules6}
     words = ("-w", "5", "--noflush")
@@ -134,15 +135,21 @@ def remove_old_sets(policy: Policy, saved: str) -> None:
 
 def open_again() -> None:
     """Take everything out that is ours, and let everything pass."""
-    for family in (4, 6):
-        if find(RESTORE[family]):
-            hooks = _hooks(run([SAVE[family]]).out)
-            run([RESTORE[family], "-w", "5", "--noflush"], _removal(hooks))
+    remove_rules()
     if find("nft"):
         run(["nft", "delete", "table", *NFT_TABLE.split()])
     if find("ipset"):
         names = re.findall(r"^create (mcp[46]-\S+) ", saved_sets(nft=False), re.MULTILINE)
         run(["ipset", "restore", "-exist"], "".join(f"destroy {name}\n" for name in names))
+
+
+def remove_rules() -> None:
+    """Take our rules out of iptables, where there are any."""
+    for family in (4, 6):
+        saved = run([SAVE[family]]).out if find(RESTORE[family]) else ""
+        if "-j MCP-OUT" in saved:
+            words = [RESTORE[family], "-w", "5", "--noflush"]
+            run(words, _removal(_hooks(saved)))
 
 
 def _removal(hooks: Hooks) -> str:

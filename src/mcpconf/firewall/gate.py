@@ -38,21 +38,15 @@ milliseconds of Unix time; why; how the connection ended (HAProxy's two letters)
 
 from __future__ import annotations
 
-import re
-
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Policy
 from mcpconf.firewall.site import STUB, Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    pass
 
 GATE_RING = "refused"
-GATE_VERSION = "{version}"
-"""Stands in commands for the number that ``prepare map`` answers with."""
-
-_CHUNK = 8_000  # characters; HAProxy takes a command and its payload in one buffer of 16 KiB
 _SIX = 6  # the id of the sockets for IPv6
 
 _GLOBAL = """\
@@ -78,7 +72,7 @@ defaults
   timeout server 24h
   timeout tunnel 24h
   timeout http-request 60s
-  timeout http-keep-alive 10m
+  timeout http-keep-alive {idle}s
 
 ring refused
   format raw
@@ -205,10 +199,19 @@ _RETRY = "CF21AD74E59A6111BE1D8C021E65B891C2A211167ABB8C5E079E09E2C8A8339C"  # R
 
 
 def gate_config(policy: Policy, site: Site, paths: Paths) -> str:
-    """The configuration.  It does not depend on the policy: the lists are in :func:`gate_maps`."""
-    del policy
+    """The configuration.  The lists are in :func:`gate_maps`; of the policy it has the grace.
+
+    An address that has left the sets is not reached anew, so idle requests do not last as long.
+    """
     assert site.gate
-    head = _GLOBAL.format(user=site.gate.name, group=site.gate.group, socket=paths.gate_socket)
+    head = _GLOBAL.format(
+        user=site.gate.name,
+        group=site.gate.group,
+        socket=paths.gate_socket,
+        idle=max(
+            1, min(600, policy.grace // 2)
+        ),  # an address that left the sets is not reached anew
+    )
     tls = _TLS.format(
         binds=_binds(site, site.gate_tls),
         names=paths.gate_names(443),
@@ -253,48 +256,3 @@ def _names(policy: Policy, port: int, *, wild: bool) -> list[str]:
         for row in policy.names
         if row.port == port and row.domain.wild is wild
     ]
-
-
-def gate_reload_commands(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """What makes a running gate use other lists: commands for its socket, one after the other.
-
-    Each list is replaced in one step; connections live on.  :func:`tell_gate` says them.  Lists
-    that do not differ give none.
-    """
-    return [
-        command
-        for path, text in new.items()
-        if old.get(path) != text
-        for command in (
-            f"prepare map {path}\n",
-            *(f"add map @{GATE_VERSION} {path} <<\n{part}\n" for part in _parts(text)),
-            f"commit map @{GATE_VERSION} {path}\n",
-        )
-    ]
-
-
-def tell_gate(commands: list[str], say: Callable[[str], str]) -> str:
-    """Say the commands; returns what the gate does not take, "" if it has its new lists.
-
-    ``say`` sends a command and returns the whole answer: until the gate closes the connection, or,
-    once ``prompt`` has been sent over it, until a line ``> ``, which may be left out.
-    """
-    version = ""
-    for command in commands:
-        answer = say(command.replace(GATE_VERSION, version))
-        made = re.search(r"New version created: ([0-9]+)", answer)
-        if made:
-            version = made[1]
-        elif answer.strip("+> \n"):
-            return f"{command.split(' <<')[0].strip()}: {answer.strip()}"
-    return ""
-
-
-def _parts(text: str) -> Iterator[str]:
-    """Whole lines, as many as fit into a command."""
-    while len(text) > _CHUNK:
-        end = text.rindex("\n", 0, _CHUNK) + 1
-        yield text[:end]
-        text = text[end:]
-    if text:
-        yield text
