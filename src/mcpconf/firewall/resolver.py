@@ -32,13 +32,14 @@ Ports = frozenset[int]
 def dns_servers(policy: Policy, site: Site, generation: str) -> str:
     """The list of names.  Its last line is the first that dnsmasq logs once it has read them."""
     wild = {row.domain.name for row in policy.names if row.domain.wild}
+    servers = [str(server.network_address) for server in site.nameservers]
     lines: list[str] = []
     for domain in sorted({row.domain for row in policy.names}):
-        lines += [f"server=/{domain}/{server.network_address}" for server in site.nameservers]
-        if not domain.wild and domain.name not in wild and not _is_below(domain.name, wild):
+        lines += [f"server=/{domain}/{server}" for server in servers]
+        if not (domain.wild or (wild and (domain.name in wild or _is_below(domain.name, wild)))):
             lines.append(f"server=/*.{domain.name}/")
     for name in _peer_names(policy):
-        lines += [f"server=/{name}/{server.network_address}" for server in site.nameservers]
+        lines += [f"server=/{name}/{server}" for server in servers]
         lines.append(f"server=/*.{name}/")
     return "".join(f"{line}\n" for line in [*lines, f"server=/{marker(generation)}/"])
 
@@ -102,6 +103,8 @@ def set_classes(policy: Policy) -> tuple[Ports, dict[str, Ports]]:
 
 def shared_lines(policy: Policy) -> tuple[str, ...]:
     """The names that are listed with and without ``*.`` on different ports."""
+    if not any(row.domain.wild for row in policy.names):
+        return ()
     ports = _ports_by_domain(policy)
     wild = ((domain.name, own) for domain, own in ports.items() if domain.wild)
     return tuple(sorted(name for name, own in wild if ports.get(Domain(name), own) != own))

@@ -8,6 +8,7 @@ nothing is believed.  Odd spellings whose meaning is beyond doubt are taken, and
 from __future__ import annotations
 
 import re
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import NamedTuple, Union
 
@@ -171,6 +172,7 @@ def metadata_networks() -> tuple[Network, ...]:
     return tuple(ip_network(text) for text, why in NEAR.items() if why == METADATA)
 
 
+@cache
 def never_networks() -> tuple[Network, ...]:
     """Every range that no name of the outside world may open; none is inside another."""
     found = [ip_network(text) for text in (*NEAR, *RESERVED, "224.0.0.0/3")]
