@@ -1,4 +1,5 @@
-#ddev-generated
+# ddev-generated
+# ruff: noqa: INP001, S103
 """Puts code for this image's Python behind a program of mcpconf: compile.py PROGRAM DEST."""
 
 import marshal
