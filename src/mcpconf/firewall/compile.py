@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from typing import NamedTuple
 
 from mcpconf.firewall.gate import gate_config, gate_maps
@@ -84,7 +84,8 @@ def at_ports(
 def generation_of(policy: Policy) -> str:
     """A short name for what a policy opens."""
     rows = repr((policy.mode, policy.grace, policy.names, policy.static, policy.near))
-    return "g" + hashlib.sha256(rows.encode()).hexdigest()[:16]
+    text = rows.encode()
+    return f"g{zlib.crc32(text):08x}{zlib.adler32(text):08x}"
 
 
 def _shared(policy: Policy) -> list[Notice]:

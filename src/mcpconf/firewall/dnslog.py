@@ -17,7 +17,6 @@ question.  dnsmasq writes ``<name unprintable>`` for what could end a line or st
 
 from __future__ import annotations
 
-import calendar
 import re
 import socket
 from typing import NamedTuple
@@ -170,9 +169,11 @@ class _Stamps:
 
     @staticmethod
     def _plain(stamp: str, year: int) -> float:
+        from calendar import timegm  # noqa: PLC0415  not needed by who applies
+
         try:
             month = _MONTHS.index(stamp[:3]) + 1
             day, clock = int(stamp[4:6]), [int(part) for part in stamp[7:].split(":")]
-            return float(calendar.timegm((year, month, day, *clock[:3])))
+            return float(timegm((year, month, day, *clock[:3])))
         except (ValueError, IndexError, TypeError, OverflowError):
             return 0.0

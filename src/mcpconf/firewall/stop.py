@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 
 from mcpconf.firewall.ending import end_engines
@@ -41,4 +40,6 @@ def _open(paths: Paths) -> None:
         except OSError as error:
             complain(f"{RESOLV} cannot be written: {error.strerror}")
     if os.path.isdir(paths.run):
+        import shutil  # noqa: PLC0415  nobody else needs it
+
         shutil.rmtree(paths.run, ignore_errors=True)
