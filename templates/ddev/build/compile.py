@@ -1,6 +1,8 @@
-# ddev-generated
 # ruff: noqa: INP001, S103
-"""Puts code for this image's Python behind a program of mcpconf: compile.py PROGRAM DEST."""
+"""Puts code for this image's Python behind a program of mcpconf: compile.py PROGRAM DEST.
+
+#ddev-generated
+"""
 
 import marshal
 import os
