@@ -38,7 +38,7 @@ class Rendered(NamedTuple):
 def usual() -> SiteView:
     """A container of Docker in a network of its own."""
     resolv = f"nameserver {EMBEDDED}\noptions ndots:0\n# ExtServers: [192.0.2.53]\n"
-    hosts = "127.0.0.1 localhost\n172.17.0.1 host.docker.internal\n"
+    hosts = "127.0.0.1 localhost\n172.17.0.1 host.docker.internal mcpconf-gateway\n"
     return seen({RESOLV: resolv, HOSTS: hosts, USERS: "", IPV6: "fe80::1 lo"})
 
 
