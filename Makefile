@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup sync test check bless docs bridge firewall feature release redteam bench parity conformance clean
+.PHONY: setup sync test check bless docs bridge firewall feature release engines redteam bench parity conformance clean
 
 setup: $(VENV)/.done
 
@@ -31,7 +31,7 @@ sync: setup
 # need root and the programs of CONTRIBUTING.md; without root they are skipped.
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not runtime and not netns and not engine" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "netns or engine" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "netns or (engine and not slow)" $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -m runtime $(ARGS) || test $$? -eq 5
 
 check: setup
@@ -59,6 +59,11 @@ feature: setup
 
 release: setup
 	$(BIN)/python -m mcpconf.ddev.release dist/ddev-mcpconf.tar.gz
+
+# Docker 20.10 and 26, Podman 5 rootful and rootless, the DDEV service, the real devcontainer CLI.
+engines: setup
+	$(BIN)/python -m tests.devcontainer.tool
+	$(BIN)/python -m pytest -m engine $(ARGS)
 
 # Needs root and the programs of docs/firewall.md.
 redteam: setup

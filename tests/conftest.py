@@ -32,6 +32,18 @@ settings.register_profile("dev", deadline=None, max_examples=100)
 settings.load_profile("ci" if "CI" in os.environ else "dev")
 
 
+_LONG = ("tests/packaging/", "tests/parity/", "tests/credentials/", "tests/netns/test_r")
+_ENGINE = "docker-26"  # the one engine that every run starts; `make engines` runs them all
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin first, so that no core waits for the last one; most engines are slow."""
+    for item in items:
+        if item.get_closest_marker("engine") and _ENGINE not in item.nodeid:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
 def _is_near(host: object) -> bool:
     if isinstance(host, bytes):
         host = host.decode()
