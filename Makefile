@@ -78,7 +78,7 @@ bench: setup
 # The real clients against mcpconf: generated configurations, needs npm.
 parity: setup
 	$(BIN)/python -m tests.parity.install_clients
-	$(BIN)/python -m pytest tests/parity $(ARGS)
+	MCPCONF_PARITY=full $(BIN)/python -m pytest tests/parity $(ARGS)
 
 # The official conformance suite, directly and through bridge and gateway, needs npm.
 conformance: setup

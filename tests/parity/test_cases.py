@@ -15,6 +15,14 @@ CASES = json.loads(Path(__file__).with_name("cases.json").read_text("utf-8"))["c
 MODES = {"interactive": "list", "session": "session"}
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 every_version = pytest.mark.parametrize("version", oracle.VERSIONS)
+NEWEST = oracle.VERSIONS[0]
+# The older client does not change any more: a third of the cases show that it is started rightly.
+CONFIRMED = [
+    pytest.param(case, version, id=f"{case['id']}-{version}")
+    for number, case in enumerate(CASES)
+    for version in oracle.VERSIONS
+    if version == NEWEST or number % 3 == 0 or os.environ.get("MCPCONF_PARITY") == "full"
+]
 
 
 def needs_namespaces(case: dict[str, Any]) -> None:
@@ -52,8 +60,7 @@ def test_mcpconf_agrees_with_the_recorded_client(
 
 
 @pytest.mark.client
-@every_version
-@every_case
+@pytest.mark.parametrize(("case", "version"), CONFIRMED)
 def test_the_real_client_still_does_what_is_recorded(
     case: dict[str, Any], version: str, tmp_path: Path
 ) -> None:
