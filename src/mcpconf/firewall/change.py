@@ -64,6 +64,7 @@ from mcpconf.firewall.state import (
 )
 
 _TRIES_OF_PORTS = 4
+_LAST_ANSWERS = 0.15  # seconds in which a resolver that goes answers what it has been asked
 
 
 class Job(NamedTuple):
@@ -110,8 +111,7 @@ def planned(policy: Policy, tools: Tools, paths: Paths, old: State | None) -> Jo
         gate_http=state.gate_http,
     )
     compiled = compile_firewall(policy, site, tools.backend, found.hooks)
-    hooks = found.hooks
-    return Job(policy, paths, tools.backend, old, before, hooks, site, narrower, compiled)
+    return Job(policy, paths, tools.backend, old, before, found.hooks, site, narrower, compiled)
 
 
 def change(job: Job, policy_file: str, seen: str) -> State:
@@ -270,6 +270,8 @@ def _finish(job: Job) -> None:
     if not job.site.gate:
         end_gate(job.paths)
     if job.narrower:
+        if len(resolver_ports(job.paths)) > 1:
+            time.sleep(_LAST_ANSWERS)  # what it puts back meanwhile is taken back again
         end_other_resolvers(job.paths, job.site.dns_port)
     elif len(resolver_ports(job.paths)) > 1:
         write_file(job.paths.draining, "")
