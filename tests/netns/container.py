@@ -50,7 +50,7 @@ class Container:
 
     def reaches(self, name: str, port: int = 443) -> bool:
         kind = "http" if port == 80 else "tls"
-        order = {"name": name, "port": port, "kind": kind, "v": 4, "timeout": 1.0, "tok": "t"}
+        order = {"name": name, "port": port, "kind": kind, "v": 4, "timeout": 3.0, "tok": "t"}
         return bool(self.hands.ask("tcp", **order)["ok"])
 
     def reaches_address(self, address: str, port: int = 443) -> bool:
