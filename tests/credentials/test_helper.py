@@ -202,5 +202,5 @@ def test_no_descriptor_is_left_open(line: str) -> None:
 
     asyncio.run(play())  # what the first time opens for good, and what other tests left to collect
     gc.collect()
-    before = asyncio.run(play())
-    assert asyncio.run(play()) == before
+    open_then = [asyncio.run(play()) for _ in range(4)]  # one that is left open grows with each
+    assert min(open_then[1:]) <= open_then[0]
