@@ -6,26 +6,10 @@ docs/rules.md is made from it.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import NamedTuple
+from mcpconf.live_codes import LIVE
+from mcpconf.rule import Rule, Severity
 
-
-class Severity(Enum):
-    """How bad it is: an error costs the user something, a warning may, a note only tells."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-class Rule(NamedTuple):
-    """One code.  ``blocks``: nothing is written while such a finding stands."""
-
-    severity: Severity
-    title: str
-    story: str
-    blocks: bool = False
-
+__all__ = ["RULES", "Rule", "Severity"]
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
@@ -422,4 +406,6 @@ RULES: dict[str, Rule] = {
         "How a container reaches the host depends on the engine. mcpconf chose the way that "
         "usually works with yours; on this one something may be missing.",
     ),
+    # --- 200-299: what shows only when one looks (explain --live, doctor) -----------------------
+    **LIVE,
 }

@@ -37,7 +37,7 @@ def test_every_fact_that_a_comment_cites_is_written_down() -> None:
 
 
 def test_every_module_has_its_line_in_the_architecture() -> None:
-    pages = ("docs/architecture.md", "docs/runtime.md", "docs/firewall.md")
+    pages = ("docs/architecture.md", "docs/runtime.md", "docs/firewall.md", "docs/diagnosis.md")
     page = "".join((ROOT / name).read_text("utf-8") for name in pages)
     names = {path.name for path in SOURCES if path.stat().st_size}
     assert [name for name in sorted(names) if name not in page] == []

@@ -16,7 +16,7 @@ from mcpconf.rules_page import rules_markdown
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "src/mcpconf").rglob("*.py"))
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
-TABLES = ("codes.py", "reasons.py")  # the tables themselves are data
+TABLES = ("codes.py", "live_codes.py", "reasons.py")  # the tables themselves are data
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
