@@ -1,0 +1,148 @@
+"""What was seen, as values: gathered by ``look_*.py``, judged by ``judge_*.py``.
+
+Nothing here says what is wrong.  What could hold a secret never prints itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mcpconf.contract import Route
+from mcpconf.credentials.login_state import LoginState
+from mcpconf.credentials.missing import Missing
+from mcpconf.credentials.resolved import Resolved
+from mcpconf.diagnosis.model import Remedy, Verdict
+from mcpconf.findings import Finding
+from mcpconf.model import Json
+from mcpconf.service.handshake import Outcome
+
+
+class Gateway(NamedTuple):
+    """The gateway of this user, as it answers on its control socket.
+
+    ``pid`` is None where none runs, 0 where it is not known.  ``trouble`` says in one clause why it
+    does not answer, "" if it does; only then the rest is known.  ``unheard`` are addresses on which
+    one would listen that was started now; ``rows`` what it knows of this project's servers, by id;
+    ``left_out`` why it leaves the project out, as far as its log says.
+    """
+
+    pid: int | None = None
+    trouble: str = ""
+    version: str = ""
+    listen: tuple[str, ...] = ()
+    unheard: tuple[str, ...] = ()
+    rows: Mapping[str, Mapping[str, Any]] = {}
+    left_out: str = ""
+    ms: float = 0.0
+
+    @property
+    def answers(self) -> bool:
+        return self.pid is not None and not self.trouble
+
+
+class Written(NamedTuple):
+    """What the last sync wrote, beside what one would write now.
+
+    ``servers`` are the entries of the container's mcp.json, ``routes`` those of the host's
+    routes.json by id; None: there is none.  ``bridge`` is what keeps bridge.json from being used,
+    "" if nothing does.  ``blocked`` is why a sync would write nothing.
+    """
+
+    servers: Mapping[str, Json] | None = None
+    routes: Mapping[str, Route] | None = None
+    bridge: str = ""
+    bridge_path: str = ""
+    blocked: tuple[Finding, ...] = ()
+    trouble: str = ""
+
+
+class Secrets:
+    """A route with its secrets put in, or what is missing; and its login.  It never prints itself.
+
+    Attributes:
+        resolved: the URL and headers as the gateway would send them; None where that fails.
+        missing: why it fails, with the code of a gateway's trouble.
+        login: what is known of the login that the gateway would use.
+        bearer: whether a stored login's token is among the headers.
+
+    """
+
+    __slots__ = ("bearer", "login", "missing", "resolved")
+
+    def __init__(
+        self,
+        resolved: Resolved | None = None,
+        missing: Missing | None = None,
+        login: LoginState = LoginState("none"),  # noqa: B008  a value
+        *,
+        bearer: bool = False,
+    ) -> None:
+        self.resolved = resolved
+        self.missing = missing
+        self.login = login
+        self.bearer = bearer
+
+    def __repr__(self) -> str:
+        return "Secrets(***)"
+
+
+class Heard(NamedTuple):
+    """One real handshake: from where, how it went, and how long it took."""
+
+    place: str  # host, or the container's name
+    outcome: Outcome
+    seconds: float = 0.0
+
+    @property
+    def works(self) -> bool:
+        return self.outcome.tools is not None
+
+
+class Remembered(NamedTuple):
+    """What Claude Code keeps and believes: the caches of fact 56, logs, and what limits it.
+
+    ``needs_auth``: by name, when (Unix seconds).  ``logins``: the entries of ``mcpOAuth``, each
+    with its key, and whether it has a token and what else decides.  ``files`` are where they stand.
+    ``logs``: by name, the newest log.  ``environ`` are the variables that the client sees, of those
+    that matter here.  ``now`` is in Unix seconds.
+    """
+
+    place: str = "host"
+    now: float = 0.0
+    needs_auth: Mapping[str, float] = {}
+    needs_auth_file: str = ""
+    logins: tuple[Login, ...] = ()
+    logins_file: str = ""
+    logs: Mapping[str, str] = {}
+    environ: Mapping[str, str] = {}
+    dead_proxy: str = ""  # what came of a connection to the proxy; "" if it takes connections
+
+
+class Login(NamedTuple):
+    """One entry of the client's ``mcpOAuth``: ``NAME|HASH`` of the endpoint, and what it holds."""
+
+    name: str
+    hash: str
+    token: bool
+    discovered: bool = False  # discoveryState.oauthMetadataFound
+    rejected: bool = False  # tokenlessRejectedAt
+
+
+class Judged(NamedTuple):
+    """What a judge says: causes, of which the lowest rung blocks, and what else to mention."""
+
+    causes: tuple[Verdict, ...] = ()
+    mentions: tuple[Verdict, ...] = ()
+
+    def __add__(self, other: object) -> Judged:
+        assert isinstance(other, Judged)
+        return Judged(self.causes + other.causes, self.mentions + other.mentions)
+
+
+SYNC = Remedy("mcpconf sync", ("sync",), safe=True)
+START = Remedy("mcpconf gateway start", ("gateway", "start"), safe=True)
+RESTART = Remedy(
+    "mcpconf gateway stop && mcpconf gateway start",
+    ("gateway", "stop", "&&", "gateway", "start"),
+)
