@@ -12,9 +12,12 @@ from mcpconf.contract import Route
 from mcpconf.credentials.login_state import LoginState
 from mcpconf.credentials.missing import Missing
 from mcpconf.credentials.resolved import Resolved
-from mcpconf.diagnosis.model import Remedy, Verdict
+from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.model import Json
+from mcpconf.names import quote
+from mcpconf.origin import Origin
+from mcpconf.plan.terms import Planned, shell_word
 from mcpconf.service.handshake import Outcome
 
 
@@ -97,6 +100,67 @@ class Heard(NamedTuple):
     @property
     def works(self) -> bool:
         return self.outcome.tools is not None
+
+
+class Host(NamedTuple):
+    """What was seen of the host for one server, as the judges take it.
+
+    ``heard`` is the handshake through the gateway, None where there was none; ``secrets`` is None
+    for a server without a route; ``unset`` the verdict on a variable that this shell lacks.
+    """
+
+    planned: Planned
+    gateway: Gateway
+    written: Written
+    secrets: Secrets | None = None
+    heard: Heard | None = None
+    unset: Verdict | None = None
+
+    @property
+    def name(self) -> str:
+        return quote(self.planned.classified.server.name)
+
+    @property
+    def at(self) -> Origin:
+        return self.planned.classified.server.origin
+
+    @property
+    def sign_in(self) -> Remedy:
+        return Remedy(f"mcpconf gateway login {shell_word(self.planned.classified.server.name)}")
+
+    @property
+    def works(self) -> bool:
+        return self.heard is not None and self.heard.works
+
+    @property
+    def from_inside(self) -> bool:
+        return self.heard is not None and self.heard.place != "host"
+
+    @property
+    def code(self) -> str:
+        """What the gateway or the bridge says is wrong; "" if nothing, or nobody was asked."""
+        return "" if self.heard is None or self.works else self.heard.outcome.code
+
+    @property
+    def words(self) -> str:
+        """The same in words, without the name before them and the advice behind them."""
+        said = self.heard.outcome.message if self.heard and not self.works else ""
+        text = said.removeprefix(f"{self.name.strip('`')}: ")
+        for advice in ("; run `mcpconf explain ", "; run `mcpconf sync`, then"):
+            text = text.partition(advice)[0]
+        return text
+
+    def verdict(
+        self,
+        rung: Rung,
+        code: str,
+        text: str,
+        notes: tuple[str, ...] = (),
+        remedy: Remedy | None = None,
+    ) -> Verdict:
+        """A verdict on the entry; the remedy's command is its help."""
+        ways = (remedy.command,) if remedy else ()
+        return Verdict(rung, Finding(code, text, self.at, notes, ways), None, remedy)
 
 
 class Remembered(NamedTuple):

@@ -1,0 +1,151 @@
+"""Judging what the gateway says of a server: secrets, logins, processes, and the way beyond.  Pure.
+
+What lies between the gateway and a server on the network is asked again, station by station, and
+judged from that; :func:`beyond` is for what such a question does not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mcpconf.diagnosis.evidence import RESTART, Host
+from mcpconf.diagnosis.model import Remedy, Rung, Verdict
+
+_GATEWAY_HAS_NOT = "is not set where the gateway runs"
+
+
+def behind(host: Host) -> Iterator[Verdict]:
+    """What keeps the gateway from asking the server, as far as it says so itself."""
+    if host.works:
+        return
+    missing = host.secrets.missing if host.secrets else None
+    code = host.code or (missing.code if missing else "")
+    if code in _SECRETS:
+        yield _SECRETS[code](host)
+    elif code in _PROCESS:
+        yield _process(host, _PROCESS[code])
+
+
+# --- secrets and logins -----------------------------------------------------------------------
+
+
+def _secret_missing(host: Host) -> Verdict:
+    ours = host.secrets.missing if host.secrets else None
+    if ours is None:
+        variable = host.words.partition("`")[2].partition("`")[0]
+        if _GATEWAY_HAS_NOT in host.words and variable:
+            text = f"the gateway lacks the variable `{variable}` of {host.name}, this shell has it"
+            notes = ("it has the variables of the shell that started it",)
+            return host.verdict(Rung.SECRET, "MC221", text, notes, RESTART)
+        text = f"the gateway does not get a secret of {host.name}: {host.words}"
+        return host.verdict(Rung.SECRET, "MC221", text)
+    if _GATEWAY_HAS_NOT in ours.text and host.unset is not None:
+        return _unset(host.unset)
+    text = f"the gateway does not get a secret of {host.name}: {ours.text}"
+    command = ours.text.partition("run: ")[2].partition(", and")[0]
+    remedy = Remedy(command) if command.startswith("chmod ") else None
+    return host.verdict(Rung.SECRET, "MC221", text, remedy=remedy)
+
+
+def _unset(unset: Verdict) -> Verdict:
+    """A variable that neither this shell nor the gateway has."""
+    restart = "then, so that the gateway has it too: " + RESTART.command
+    help_ = (*unset.finding.help[:1], restart, *unset.finding.help[1:])
+    return unset._replace(finding=unset.finding._replace(help=help_))
+
+
+def _helper(host: Host) -> Verdict:
+    ours = host.secrets.missing if host.secrets else None
+    text = f"the headersHelper of {host.name} does not work: {host.words or (ours and ours.text)}"
+    at = host.at.at("headersHelper")
+    notes = ("it prints the headers that the server wants; without them nothing is asked",)
+    found = host.verdict(Rung.SECRET, "MC222", text, notes).finding
+    way = ("run the command of `headersHelper` by hand; it has to print a JSON object",)
+    return Verdict(Rung.SECRET, found._replace(origin=at, help=way))
+
+
+def _login_expired(host: Host) -> Verdict:
+    note = host.secrets.login.note if host.secrets else ""
+    text = f"the login of {host.name} has expired and cannot be renewed"
+    return host.verdict(Rung.SECRET, "MC224", text, (note,) if note else (), host.sign_in)
+
+
+def _step_up(host: Host) -> Verdict:
+    text = f"the login of {host.name} does not go far enough"
+    return host.verdict(Rung.SECRET, "MC225", text, (host.words,), host.sign_in)
+
+
+_SECRETS = {
+    "secret-missing": _secret_missing,
+    "helper-failed": _helper,
+    "login-expired": _login_expired,
+    "step-up": _step_up,
+}
+
+
+def wants_login(host: Host) -> Verdict:
+    """The server wants a login that can be made, and the gateway has none."""
+    text = f"{host.name} wants a login, and nobody has signed in to it on this host"
+    notes = ("the container needs no login of its own: the gateway adds it",)
+    return host.verdict(Rung.SECRET, "MC223", text, notes, host.sign_in)
+
+
+# --- processes that the gateway starts --------------------------------------------------------
+
+
+class _Kind(NamedTuple):
+    code: str
+    text: str
+
+
+_PROCESS = {
+    "spawn-failed": _Kind("MC207", "the gateway cannot start {name}"),
+    "server-exited": _Kind("MC209", "{name} ends as soon as the gateway starts it"),
+    "server-silent": _Kind("MC210", "{name} starts on the host and says nothing"),
+    "server-garbage": _Kind("MC211", "{name} writes something else than MCP to its output"),
+}
+
+
+def _process(host: Host, kind: _Kind) -> Verdict:
+    code = "MC208" if "ermission denied" in host.words else kind.code
+    text = kind.text.format(name=host.name)
+    found = host.verdict(Rung.COMMAND, code, text, (host.words,)).finding
+    way = ("start the command of the entry by hand, in a shell on the host",)
+    return Verdict(Rung.COMMAND, found._replace(origin=host.at.at("command"), help=way))
+
+
+# --- beyond the gateway -----------------------------------------------------------------------
+
+
+class _Beyond(NamedTuple):
+    rung: Rung
+    code: str
+
+
+_BEYOND = {
+    "unreachable": _Beyond(Rung.TCP, "MC245"),
+    "timeout": _Beyond(Rung.MCP, "MC278"),
+    "dns": _Beyond(Rung.DNS, "MC240"),
+    "tls": _Beyond(Rung.TLS, "MC255"),
+    "refused-login": _Beyond(Rung.AUTH, "MC262"),
+    "login-needed": _Beyond(Rung.AUTH, "MC260"),
+    "redirected": _Beyond(Rung.HTTP, "MC273"),
+    "http-status": _Beyond(Rung.HTTP, "MC269"),
+    "not-mcp": _Beyond(Rung.MCP, "MC277"),
+    "compressed": _Beyond(Rung.MCP, "MC277"),
+    "too-big": _Beyond(Rung.MCP, "MC277"),
+    "protocol": _Beyond(Rung.MCP, "MC282"),
+    "session-lost": _Beyond(Rung.MCP, "MC282"),
+    "shutting-down": _Beyond(Rung.GATEWAY, "MC218"),
+}
+
+
+def beyond(host: Host) -> Verdict:
+    """The gateway's own word, where the server answers well when it is asked from this shell."""
+    kind = _BEYOND.get(host.code, _Beyond(Rung.MCP, "MC299"))
+    text = f"{host.name} does not work through the gateway: {host.words or 'it does not say why'}"
+    notes: tuple[str, ...] = ("asked directly from this shell, it answers",)
+    if host.code == "redirected":
+        notes = ("the gateway follows no redirect to another origin, for the headers it adds",)
+    return host.verdict(kind.rung, kind.code, text, notes)
