@@ -6,6 +6,7 @@ docs/rules.md is made from it.
 
 from __future__ import annotations
 
+from mcpconf.doctor_codes import DOCTOR
 from mcpconf.live_codes import LIVE
 from mcpconf.rule import Rule, Severity
 
@@ -406,6 +407,8 @@ RULES: dict[str, Rule] = {
         "How a container reaches the host depends on the engine. mcpconf chose the way that "
         "usually works with yours; on this one something may be missing.",
     ),
+    # --- 130-139: what surrounds the servers (doctor) -------------------------------------------
+    **DOCTOR,
     # --- 200-299: what shows only when one looks (explain --live, doctor) -----------------------
     **LIVE,
 }

@@ -1,0 +1,285 @@
+"""Checks of files: who may read and change them, whether they are as planned, what git sees."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import stat
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from mcpconf import write
+from mcpconf.diagnosis.check import Check, Given, State, judged
+from mcpconf.diagnosis.model import Remedy
+from mcpconf.emit import Reader
+from mcpconf.errors import Failure
+from mcpconf.findings import Finding, blocking
+from mcpconf.names import quote
+from mcpconf.origin import Origin, Source
+from mcpconf.readers.inputs import Unreadable
+from mcpconf.readers.world import config_directory, read
+
+_ADDON = ".ddev/addon-metadata/mcpconf/manifest.yaml"
+_GIT_PATIENCE = 3.0  # seconds
+_MOST_NAMED = 3
+_PRIVATE, _TRUSTED, _SHARED = "private", "trusted", "shared"
+
+
+# --- permissions ------------------------------------------------------------------------------
+
+
+class Kept(NamedTuple):
+    """One file or directory that is there.
+
+    ``wanted``: ``private`` (nobody else reads it), ``trusted`` (nobody else changes it) or
+    ``shared`` (a group of the project's may).  ``reached``: other users get as far as to it.
+    ``own_group``: its group is the owner's alone.
+    """
+
+    path: str
+    wanted: str
+    mode: int
+    mine: bool
+    own_group: bool
+    reached: bool
+    folder: bool = False
+
+
+def permissions(given: Given) -> Check:
+    """Who else may read what is secret, or change what is trusted."""
+    kept = [k for path, wanted in _watched(given) if (k := _kept(path, wanted)) is not None]
+    return judged_permissions(kept)
+
+
+def _watched(given: Given) -> Iterator[tuple[str, str]]:
+    request = given.configuration.request
+    config = config_directory(request)
+    state, host = given.places.state, given.target.host
+    current = host / "current"
+    for path in (
+        state,
+        given.places.gateway,
+        host,
+        *(current / name for name in ("routes.json", "manifest.json")),
+        host / "token",
+        given.places.gateway / "control.sock",
+        given.places.gateway / "gateway.sock",
+        os.path.join(config, ".credentials.json"),
+        os.path.join(request.home, ".claude.json"),
+    ):
+        yield str(path), _PRIVATE
+    for path in (given.places.policy, os.path.join(config, "settings.json")):
+        yield str(path), _TRUSTED
+    for source in given.configuration.project_files:
+        yield source.path, _SHARED
+    for name in ("settings.json", "settings.local.json"):
+        yield os.path.join(given.configuration.cwd, ".claude", name), _SHARED
+
+
+def _kept(path: str, wanted: str) -> Kept | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return Kept(
+        path,
+        wanted,
+        stat.S_IMODE(status.st_mode),
+        mine=status.st_uid in (os.geteuid(), 0),
+        own_group=_own_group(status.st_uid, status.st_gid),
+        reached=_reached(path),
+        folder=stat.S_ISDIR(status.st_mode),
+    )
+
+
+def _own_group(uid: int, gid: int) -> bool:
+    """Whether a group has only this user, as Debian and Fedora give one to everybody."""
+    try:
+        owner, group = pwd.getpwuid(uid), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return owner.pw_gid == gid and set(group.gr_mem) <= {owner.pw_name}
+
+
+def _reached(path: str) -> bool:
+    """Whether every directory above lets other users through."""
+    with suppress(OSError):
+        return all(os.stat(p).st_mode & 0o001 for p in Path(os.path.realpath(path)).parents)
+    return False
+
+
+def judged_permissions(kept: Iterable[Kept]) -> Check:
+    """Pure.  What lies behind a closed directory is out of reach, however open it is."""
+    kept = list(kept)
+    open_to_write = [k for k in kept if _may_change(k)]
+    open_to_read = [
+        k for k in kept if k.wanted == _PRIVATE and k not in open_to_write and _may_read(k)
+    ]
+    findings = [
+        Finding(
+            "MC132",
+            "it belongs to another user"
+            if not one.mine
+            else f"others may change it ({_bits(one)})",
+            Origin(Source(one.path)),
+            help=(f"chmod go-w {_word(one.path)}" if one.mine else f"ls -l {_word(one.path)}",),
+        )
+        for one in open_to_write
+    ] + [
+        Finding(
+            "MC133",
+            f"others may read it ({_bits(one)})",
+            Origin(Source(one.path)),
+            help=(f"chmod go-rwx {_word(one.path)}",),
+        )
+        for one in open_to_read
+    ]
+    some = f"{len(kept)} files and directories are as they should be"
+    check = judged("permissions", some, *findings)
+    if findings:
+        first = findings[0]
+        name = quote(os.path.basename(first.origin.source.path) if first.origin else "")
+        more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
+        check = check._replace(text=f"{name}: {first.message}{more}")
+    return check
+
+
+def _may_change(one: Kept) -> bool:
+    group = bool(one.mode & 0o020) and not one.own_group and one.wanted != _SHARED
+    return not one.mine or (one.reached and bool(one.mode & 0o002)) or (one.reached and group)
+
+
+def _may_read(one: Kept) -> bool:
+    if one.folder:
+        return one.reached and bool(one.mode & 0o007)
+    group = bool(one.mode & 0o040) and not one.own_group
+    return one.reached and (bool(one.mode & 0o004) or group)
+
+
+def _bits(one: Kept) -> str:
+    return f"mode {one.mode:04o}"
+
+
+def _word(path: str) -> str:
+    import shlex  # noqa: PLC0415  only where there is something to say
+
+    return shlex.quote(path) if path.isprintable() else "FILE"
+
+
+# --- drift ------------------------------------------------------------------------------------
+
+
+def drift(given: Given) -> Check:
+    """Whether a sync would change anything, or could not write at all."""
+    compiled, target = given.compiled, given.target
+    stopped = blocking(compiled.findings)
+    if stopped:
+        codes = ", ".join(dict.fromkeys(f.code for f in stopped))
+        return Check("files", State.FAIL, f"a sync writes nothing because of {codes}")
+    try:
+        place = write.Target(target.container, target.host, target.root)
+        changes = write.changes(compiled.artifacts, place)
+    except Failure as failure:
+        return Check("files", State.UNKNOWN, failure.message)
+    in_the_way = tuple(c.finding for c in changes if c.finding)
+    other = [c for c in changes if c.kind is not write.Kind.UNCHANGED]
+    if in_the_way:
+        return judged("files", "", *in_the_way)
+    never = all(c.kind is write.Kind.CREATE for c in changes) and not compiled.plan.servers
+    if never:
+        return Check("files", State.OK, "nothing is written yet, and there is no server")
+    new = all(c.kind is write.Kind.CREATE for c in other)
+    return judged_drift([c.name for c in other], len(changes), new=new)
+
+
+def judged_drift(other: list[str], every: int, *, new: bool = False) -> Check:
+    """Pure: ``other`` are the names of files that a sync would write, ``new``: none is there."""
+    if not other:
+        return Check("files", State.OK, f"{every} files are as planned")
+    named = ", ".join(map(quote, other[:_MOST_NAMED]))
+    more = f" and {len(other) - _MOST_NAMED} more" if len(other) > _MOST_NAMED else ""
+    finding = Finding(
+        "MC138",
+        f"a sync would write {named}{more}",
+        notes=("they are not there yet" if new else "the container has what was written before",),
+        help=("mcpconf plan    (shows the difference), then: mcpconf sync",),
+    )
+    return judged("files", "", finding, remedy=Remedy("mcpconf sync", ("sync",), safe=True))
+
+
+# --- git and the add-on -----------------------------------------------------------------------
+
+
+def ignored(given: Given) -> Check:
+    """Whether git leaves alone what a sync writes into the project."""
+    target = given.target
+    if target.root is None or not os.path.isdir(target.container):
+        return Check("git", State.OK, "nothing is written into the project")
+    of_container = [a.name for a in given.compiled.artifacts if a.reader is not Reader.HOST]
+    paths = [str(target.container / name) for name in (*of_container, "current")]
+    command = ["git", "-C", str(target.root), "-c", "core.fsmonitor=", "check-ignore", "--", *paths]
+    try:
+        done = subprocess.run(  # noqa: S603  a list of words, no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return Check("git", State.OK, "no git here")
+    if done.returncode not in (0, 1):
+        return Check("git", State.OK, "no git repository")
+    left = set(paths) - set(done.stdout.decode(errors="replace").splitlines())
+    return judged_ignored([os.path.basename(path) for path in sorted(left)], target.container)
+
+
+def judged_ignored(seen: list[str], folder: Path) -> Check:
+    """Pure: ``seen`` are generated files that git would take in."""
+    if not seen:
+        return Check("git", State.OK, "it leaves the generated files alone")
+    named = ", ".join(map(quote, seen[:_MOST_NAMED]))
+    finding = Finding(
+        "MC136",
+        f"git does not ignore {named}",
+        Origin(Source(str(folder))),
+        help=(f"git rm -r --cached --ignore-unmatch {_word(str(folder))}, then: mcpconf sync",),
+    )
+    return judged("git", "", finding)
+
+
+_LINE = re.compile(r"^version:[ \t]*[\"']?v?([0-9][0-9A-Za-z.+-]{0,40})[\"']?[ \t]*$", re.MULTILINE)
+
+
+def addon(given: Given) -> Check:
+    """Whether DDEV's add-on is of this version."""
+    target = given.target
+    if target.kind != "ddev" or target.root is None:
+        return Check("add-on", State.OK, "not a project of DDEV's")
+    file = read(target.root / _ADDON, 1024 * 1024)
+    if file is None or isinstance(file, Unreadable):
+        return Check("add-on", State.OK, "not installed by `ddev add-on get`")
+    found = _LINE.search(file.text)
+    return judged_addon(found[1] if found else "", file.path)
+
+
+def judged_addon(version: str, path: str) -> Check:
+    """Pure: ``version`` is what DDEV noted, "" where it noted none."""
+    import mcpconf  # noqa: PLC0415  the version
+
+    if not version:
+        return Check("add-on", State.OK, "installed from a directory, without a version")
+    if version == mcpconf.__version__:
+        return Check("add-on", State.OK, f"version {version}, as mcpconf")
+    finding = Finding(
+        "MC137",
+        f"DDEV's add-on is of version {version}, and mcpconf of {mcpconf.__version__}",
+        Origin(Source(path)),
+        help=("bring both to one version (docs/ddev.md), then: ddev restart",),
+    )
+    return judged("add-on", "", finding)
