@@ -163,26 +163,6 @@ class Host(NamedTuple):
         return Verdict(rung, Finding(code, text, self.at, notes, ways), None, remedy)
 
 
-class Remembered(NamedTuple):
-    """What Claude Code keeps and believes: the caches of fact 56, logs, and what limits it.
-
-    ``needs_auth``: by name, when (Unix seconds).  ``logins``: the entries of ``mcpOAuth``, each
-    with its key, and whether it has a token and what else decides.  ``files`` are where they stand.
-    ``logs``: by name, the newest log.  ``environ`` are the variables that the client sees, of those
-    that matter here.  ``now`` is in Unix seconds.
-    """
-
-    place: str = "host"
-    now: float = 0.0
-    needs_auth: Mapping[str, float] = {}
-    needs_auth_file: str = ""
-    logins: tuple[Login, ...] = ()
-    logins_file: str = ""
-    logs: Mapping[str, str] = {}
-    environ: Mapping[str, str] = {}
-    dead_proxy: str = ""  # what came of a connection to the proxy; "" if it takes connections
-
-
 class Login(NamedTuple):
     """One entry of the client's ``mcpOAuth``: ``NAME|HASH`` of the endpoint, and what it holds."""
 
@@ -191,6 +171,30 @@ class Login(NamedTuple):
     token: bool
     discovered: bool = False  # discoveryState.oauthMetadataFound
     rejected: bool = False  # tokenlessRejectedAt
+
+
+class Remembered(NamedTuple):
+    """What Claude Code keeps and believes (fact 56), and what limits it.
+
+    ``needs_auth`` is when a server was found to want a login, by name, in Unix seconds; ``logins``
+    are the entries of ``mcpOAuth``; the ``…_file`` are where they stand.  ``log`` is the path of a
+    server's newest log, by name.  ``now`` is in Unix seconds.  ``proxy`` is the proxy that the
+    client would use for this machine's own servers, as the variable's name; ``dead`` what came of
+    a connection to it, "" if it takes one; ``far``: it is not on this machine.
+    """
+
+    place: str = "host"
+    now: float = 0.0
+    needs_auth: Mapping[str, float] = {}
+    needs_auth_file: Origin | None = None
+    logins: tuple[Login, ...] = ()
+    logins_file: Origin | None = None
+    log: Mapping[str, str] = {}
+    timeout: float = 30.0  # seconds: MCP_TIMEOUT
+    proxy: str = ""
+    exempt: tuple[str, ...] = ()  # NO_PROXY
+    dead: str = ""
+    far: bool = False
 
 
 class Judged(NamedTuple):
