@@ -13,7 +13,6 @@ clients would map them to something, because a reader would not see to what.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mcpconf.locality import (
@@ -39,11 +38,10 @@ from mcpconf.names import (
     read_ipv6,
 )
 from mcpconf.pasted import LAST_PORT, fault_of_text, is_port, is_right_to_left, unwrap
+from mcpconf.suffixes import is_suffix
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
-
-    from publicsuffixlist import PublicSuffixList
 
 __all__ = (
     "Destination",
@@ -195,17 +193,10 @@ def _fault_of_wildcard(core: str, domain: Destination) -> Problem | None:
     if core.partition(".")[0] != "*" or "*" in core[1:]:
         return Problem(f"{quote(core)} is no name and no wildcard", f"write {quote(wild)}")
     # A rule may also stand one level below: in `*.ck`, strangers share `x.ck` for every x.
-    if any(_suffixes().is_public(name) for name in (domain.host, f"x.{domain.host}")):
+    if is_suffix(domain.host) or is_suffix(f"x.{domain.host}"):
         strangers = f"anyone can have a name below {quote(domain.host)}"
         return Problem(f"{quote(wild)} covers strangers: {strangers}", "name each host")
     return None
-
-
-@cache
-def _suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415
-
-    return PublicSuffixList()
 
 
 def _ipv4(name: str) -> Destination | Problem:

@@ -253,11 +253,13 @@ def _tell_the_gateway(
 
     Says so if there are some and none runs, except where one is about to ``start``.
     """
-    from mcpconf.service import control, only
+    from mcpconf.service import only
 
     changed = any(c.kind.value != "unchanged" for c in changes)
     running = (places.gateway / only.CONTROL).exists()
     if running and changed:
+        from mcpconf.service import control  # an HTTP client
+
         running = control.poke(places.gateway)
     if running and changed and needed:
         _compare_addresses(places)

@@ -35,12 +35,30 @@ class Mode(StrEnum):
     SESSION = "session"
 
 
+def located(path: Path | None) -> Path | None:
+    """Make a path that was typed absolute, with each ``..`` where the file system has it."""
+    if path is not None and ".." in path.parts:
+        return Path(os.path.realpath(path))
+    return path and path.absolute()
+
+
 Home = Annotated[
     Path | None,
-    typer.Option("--home", help="Whose configuration to read (default: yours).", metavar="DIR"),
+    typer.Option(
+        "--home",
+        help="Whose configuration to read (default: yours).",
+        metavar="DIR",
+        callback=located,
+    ),
 ]
 Project = Annotated[
-    Path, typer.Option("--project", help="The directory Claude Code is started in.", metavar="DIR")
+    Path,
+    typer.Option(
+        "--project",
+        help="The directory Claude Code is started in.",
+        metavar="DIR",
+        callback=located,
+    ),
 ]
 ClientVersion = Annotated[
     str, typer.Option("--client", help="Claude Code's version.", metavar="VERSION")
@@ -69,7 +87,12 @@ HomeMcpJson = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Where the container's files go (default: found).", metavar="DIR"),
+    typer.Option(
+        "--out",
+        help="Where the container's files go (default: found).",
+        metavar="DIR",
+        callback=located,
+    ),
 ]
 HERE = Path()
 
