@@ -15,11 +15,15 @@ ENGINES = ("docker", "podman")
 
 
 class NoAnswer(Exception):  # noqa: N818  it becomes a Failure where nobody else answers
-    """An engine does not answer; ``help`` is what to do."""
+    """An engine does not answer; ``help`` is what to do.
 
-    def __init__(self, message: str, help_: str) -> None:
+    ``kind`` is ``silent``, ``denied`` (not to this user), ``down`` or ``refused``.
+    """
+
+    def __init__(self, message: str, help_: str, kind: str = "refused") -> None:
         super().__init__(message)
         self.help = help_
+        self.kind = kind
 
 
 def find_engines(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -52,7 +56,7 @@ def ask(engine: str, words: Sequence[str], deadline: float, *, partly: bool = Fa
         )
     except subprocess.TimeoutExpired:
         help_ = f"see whether it hangs: {called(engine)} ps"
-        raise NoAnswer(f"{called(engine)} did not answer in time", help_) from None
+        raise NoAnswer(f"{called(engine)} did not answer in time", help_, "silent") from None
     except OSError as error:
         raise NoAnswer(f"{engine} could not be started: {error.strerror}", "") from None
     if done.returncode and not (partly and done.stdout.strip()):
@@ -64,11 +68,11 @@ def _refused(engine: str, said: str) -> NoAnswer:
     name, low = called(engine), said.lower()
     if "permission denied" in low:
         help_ = f"try it: {name} ps; on Linux your user has to be in the group of its socket"
-        return NoAnswer(f"{name} does not let you ask it (permission denied)", help_)
+        return NoAnswer(f"{name} does not let you ask it (permission denied)", help_, "denied")
     if any(
         sign in low for sign in ("cannot connect", "connection refused", "is the docker daemon")
     ):
-        return NoAnswer(f"{name} does not run", f"start it, then look: {name} ps")
+        return NoAnswer(f"{name} does not run", f"start it, then look: {name} ps", "down")
     last = next(iter(reversed(said.strip().splitlines())), "it does not say why")
     return NoAnswer(f"{name} refuses: {last[:300]}", f"try it: {name} ps")
 

@@ -25,7 +25,7 @@ PLACES = tuple(
 NOT_THERE, NOT_ROOTS = 127, 97  # what ``_CHECKED`` leaves with
 NO_FILE = 3  # what ``_READ`` leaves with
 
-_EMPTY = """
+EMPTY = """
 BASH_ENV BASHOPTS CDPATH ENV GCONV_PATH GLIBC_TUNABLES LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD LOCPATH
 NLSPATH PERL5LIB PERL5OPT PS4 PYTHONHOME PYTHONINSPECT PYTHONPATH PYTHONPLATLIBDIR
 PYTHONPYCACHEPREFIX PYTHONSTARTUP PYTHONUSERBASE PYTHONWARNINGS SHELLOPTS XTABLES_LIBDIR
@@ -86,7 +86,7 @@ def read_state(container: Container, path: str) -> list[str]:
 def _command(
     container: Container, user: str, script: str, name: str, words: Sequence[str]
 ) -> list[str]:
-    given = [f"PATH={PATH}", "HOME=/", *(f"{variable}=" for variable in _EMPTY)]
+    given = [f"PATH={PATH}", "HOME=/", *(f"{variable}=" for variable in EMPTY)]
     options = ["-u", user, "-w", "/", *(o for variable in given for o in ("-e", variable))]
     shell = ["/bin/sh", "-c", script, name]
     return [container.engine, "exec", *options, container.name, *shell, *words]

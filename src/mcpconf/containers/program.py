@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Thread, Timer
 from typing import IO
 
@@ -96,8 +97,13 @@ def _check(code: int, container: Container) -> None:
         )
 
 
-def whole(command: list[str], who: str, patience: float = _ANSWER) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr.  Raises Failure where it takes too long or says too much."""
+def whole(
+    command: list[str], who: str, patience: float = _ANSWER, told: bytes | None = None
+) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr; ``told`` is what it gets to read.
+
+    Raises Failure where it takes too long or says too much.
+    """
     said: list[str] = []
     complaints: list[str] = []
 
@@ -110,7 +116,7 @@ def whole(command: list[str], who: str, patience: float = _ANSWER) -> tuple[int,
         if len(complaints) < _MOST_COMPLAINTS:
             complaints.append(piece)
 
-    code = _run(command, add, complain, patience)
+    code = _run(command, add, complain, patience, told)
     if code < 0:
         raise Failure(f"{who} did not answer within {patience:g} seconds")
     return code, "".join(said), "".join(complaints)
@@ -121,6 +127,7 @@ def _run(
     out: Callable[[str], None],
     err: Callable[[str], None],
     patience: float | None = None,
+    told: bytes | None = None,
 ) -> int:
     """Run a program and carry what it says; it is ended where that takes longer than ``patience``.
 
@@ -128,7 +135,10 @@ def _run(
     """
     try:
         process = subprocess.Popen(  # noqa: S603  a list of words, no shell
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            stdin=subprocess.DEVNULL if told is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except OSError as error:
         raise Failure(f"{command[0]} could not be started: {error.strerror}") from error
@@ -138,6 +148,8 @@ def _run(
         assert process.stderr is not None
         beside = Thread(target=_carry, args=(process.stderr, err), daemon=True)
         beside.start()
+        if process.stdin is not None:
+            Thread(target=_tell, args=(process.stdin, told), daemon=True).start()
         if patience:
             watch.start()
         try:
@@ -149,6 +161,11 @@ def _run(
             raise
         finally:
             watch.cancel()
+
+
+def _tell(stream: IO[bytes], told: bytes) -> None:
+    with suppress(OSError, ValueError), stream:  # who does not read to the end has gone
+        stream.write(told)
 
 
 def _carry(stream: IO[bytes], to: Callable[[str], None]) -> None:

@@ -58,7 +58,7 @@ def running(
         if found:
             return found
     if first is not None:
-        raise Failure(str(first), help=first.help)
+        raise Failure(str(first), help=first.help) from first
     return []
 
 

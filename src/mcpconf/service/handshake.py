@@ -27,13 +27,16 @@ _LAST_WORDS = 400
 class Outcome(NamedTuple):
     """How it went.  ``tools`` is None where the server did not answer; then ``message`` says why.
 
-    ``late``: it may still come.
+    ``late``: it may still come.  ``words`` is what a process wrote last to stderr, or instead of
+    MCP to stdout; ``exit`` how it ended, None where it did not.
     """
 
     tools: int | None = None
     code: str = ""
     message: str = ""
     late: bool = False
+    words: str = ""
+    exit: int | None = None
 
 
 class _Refused(Exception):  # noqa: N818  an answer, not an error of ours
@@ -62,6 +65,8 @@ class _Talk:
         self._in, self._out = process.stdin, process.stdout
         self._last = 0
         self.seen = True
+        self.heard = False  # anything that is MCP
+        self.noise = ""  # the first line that is none
 
     def tell(self, method: str) -> None:
         self._write({"jsonrpc": "2.0", "method": method})
@@ -92,7 +97,9 @@ class _Talk:
         with suppress(ValueError, RecursionError):
             message = json.loads(line)
             if isinstance(message, dict):
+                self.heard = self.heard or "jsonrpc" in message
                 return message
+        self.noise = self.noise or line[:_LAST_WORDS].decode("utf-8", "replace").strip()
         return {}
 
     def _write(self, message: Mapping[str, Any]) -> None:
@@ -118,19 +125,36 @@ async def handshake(
         process = await _started(command, environ, cwd)
     except OSError as error:
         return Outcome(code="spawn-failed", message=f"it cannot be started: {error.strerror}")
+    talk = _Talk(process)
     words = asyncio.ensure_future(_last_words(process))
     try:
         async with asyncio.timeout(seconds):
-            return await _greeted(_Talk(process), note)
+            return await _greeted(talk, note)
     except TimeoutError:
+        if talk.noise and not talk.heard:
+            text = "it writes something else than MCP to its output"
+            return Outcome(code="server-garbage", message=text, words=talk.noise)
         return said
     except (_Gone, BrokenPipeError, ConnectionResetError) as gone:
-        last = await words
-        text = str(gone) or "it has ended"
-        return Outcome(code="server-exited", message=f"{text}{f': {last}' if last else ''}")
+        return await _ended(process, words, str(gone) or "it has ended", talk.noise)
     finally:
         await _end(process)
         words.cancel()
+
+
+async def _ended(
+    process: asyncio.subprocess.Process, words: asyncio.Future[str], text: str, noise: str
+) -> Outcome:
+    """How a process ended that closed its output; one of its children may hold its stderr open."""
+    last, code = "", None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE):
+            code = await process.wait()
+            last = await asyncio.shield(words)
+    last = last or noise
+    shown = last.splitlines()[-1][:_LAST_WORDS] if last else ""
+    message = f"{text}{f': {shown}' if shown else ''}"
+    return Outcome(code="server-exited", message=message, words=last, exit=code)
 
 
 async def _started(
@@ -211,13 +235,13 @@ def _outcome(refused: _Refused) -> Outcome:
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> str:
-    """What the process wrote last to stderr, of which only the end is kept."""
+    """What the process wrote last to stderr, of which only the end is kept, without blank lines."""
     assert process.stderr is not None
     kept = b""
     while piece := await process.stderr.read(4096):
         kept = (kept + piece)[-4096:]
-    lines = kept.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:_LAST_WORDS] if lines else ""
+    lines = kept.decode("utf-8", "replace").splitlines()
+    return "\n".join(line for line in lines if line.strip())
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

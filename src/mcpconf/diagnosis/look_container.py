@@ -1,0 +1,186 @@
+"""Looks at a project's container: everything at once, within a time.
+
+It raises nothing of the container's: what does not answer is said in ``unseen``.  Everything runs
+in the container as in ``containers/inside.py`` and ``containers/agent.py``; what comes back is
+text that a hostile agent may have written.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+from mcpconf.containers import agent, inspection, program, running
+from mcpconf.containers.agent import Agent
+from mcpconf.containers.engine import NoAnswer
+from mcpconf.containers.running import Container, Place
+from mcpconf.diagnosis import (
+    look_client_there,
+    look_firewall,
+    look_reach,
+    look_script,
+    look_start,
+)
+from mcpconf.diagnosis.container_facts import (
+    Fire,
+    Held,
+    InContainer,
+    NoContainer,
+    Reach,
+    Tried,
+    Wish,
+)
+from mcpconf.diagnosis.look_client_there import ClientThere
+from mcpconf.errors import Failure
+from mcpconf.names import quote
+
+_RECENT = 900.0  # seconds for which what was refused still counts
+_AFTER = 2.0  # seconds by which clocks, and what is written down, may differ
+_THREADS = 16
+_ENGINE = 3.0  # seconds for an engine to say something about a container
+
+
+T = TypeVar("T")
+
+
+class Look(NamedTuple):
+    """What to look at.
+
+    ``project`` is the launch directory on the host, ``wire`` the targets (``mcpconf.wire``) to be
+    asked from inside, by the server's name, ``seconds`` the time for a server to answer.
+    """
+
+    project: str
+    wishes: tuple[Wish, ...] = ()
+    wire: Mapping[str, Mapping[str, Any]] = {}
+    seconds: float = 8.0
+
+
+def find(
+    place: Place, environ: Mapping[str, str], name: str = "", patience: float = _ENGINE
+) -> Container | NoContainer:
+    """The project's running container, or why there is none to look at.  Raises nothing."""
+    if not name and program.is_inside():
+        why = "mcpconf itself runs in a container that has the firewall"
+        return NoContainer("inside", why)
+    try:
+        found = (
+            [running.named(name, environ)] if name else running.running(place, environ, patience)
+        )
+    except Failure as why:
+        kind = why.__cause__.kind if isinstance(why.__cause__, NoAnswer) else "engine"
+        return NoContainer(kind, why.message, why.help or "")
+    if not found:
+        return NoContainer("none", "no container of this project runs")
+    if len(found) > 1:
+        names = tuple(one.name for one in found)
+        return NoContainer("several", f"{len(found)} containers of this project run", "", names)
+    return found[0]
+
+
+def look(container: Container, asked: Look) -> InContainer | NoContainer:
+    """Everything that is seen of it within about ``asked.seconds``.  Raises nothing."""
+    try:
+        seen = inspection.inspect(container, _ENGINE)
+    except NoAnswer as why:
+        return NoContainer(why.kind, str(why), why.help)
+    who = agent.agent_of(seen, asked.project)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = _together(pool, container, who, asked)
+    fire = found.fire
+    failed = [t for t in found.tried.values() if t.tools is None]
+    if failed and fire.state in ("force", "faulty"):
+        since = time.time() - min(t.began for t in failed) + _AFTER
+        fresh = look_firewall.refused(container, since, _ENGINE)
+        fire = fire._replace(blocked=(*fire.blocked, *fresh))
+    return found._replace(
+        fire=fire, user=who.user, why_user=who.because, variables=seen.variables
+    )
+
+
+def _together(
+    pool: ThreadPoolExecutor, container: Container, who: Agent, asked: Look
+) -> InContainer:
+    """Ask for all of it at once, and take what came."""
+    seconds = asked.seconds
+    commands = _commands(asked.wishes)
+    names = [wish.name for wish in asked.wishes]
+    unseen: list[str] = []
+
+    def taken(what: str, job: Future[T], instead: T) -> T:
+        try:
+            return job.result(seconds + 6)
+        except Failure as why:
+            unseen.append(f"{what}: {why.message}")
+        except (TimeoutError, OSError, NoAnswer):
+            unseen.append(f"{what}: it took too long")
+        return instead
+
+    nothing: Held | None = None
+    no_tries: Mapping[str, Tried] = {}
+    held = pool.submit(lambda: _held(container, who, commands, seconds))
+    tries = pool.submit(lambda: _tries(container, who, asked))
+    reach = pool.submit(look_reach.reach, container, who, max(2, round(min(seconds, 5))))
+    fire = pool.submit(look_firewall.look, container, seconds)
+    blocked = pool.submit(look_firewall.refused, container, _RECENT, seconds)
+    client = pool.submit(look_client_there.look, container, who, names, min(seconds, 5.0))
+    wires = {
+        name: pool.submit(_wire, container, who, target) for name, target in asked.wire.items()
+    }
+    reports = {name: taken("the wire", job, None) for name, job in wires.items()}
+    there = taken("the client's files", client, ClientThere("", {}, {}, {}))
+    fired = taken("the firewall", fire, Fire())
+    reached = taken("the way to the gateway", reach, Reach())
+    return InContainer(
+        name=container.name,
+        held=taken("what the container holds", held, nothing),
+        tried=taken("the servers", tries, no_tries),
+        wire={name: report for name, report in reports.items() if report is not None},
+        reach=reached,
+        fire=fired._replace(blocked=taken("what was refused", blocked, ())),
+        client=there.documents,
+        logs=there.logs,
+        environ=there.environ,
+        unseen=(*unseen, *_without_python(reports)),
+    )
+
+
+def _held(container: Container, who: Agent, commands: Sequence[str], seconds: float) -> Held | None:
+    return look_script.held(container, who, commands, seconds)
+
+
+def _tries(container: Container, who: Agent, asked: Look) -> Mapping[str, Tried]:
+    return look_start.try_all(container, who, asked.wishes, asked.seconds)
+
+
+def _commands(wishes: Sequence[Wish]) -> list[str]:
+    found = (wish.entry.get("command") for wish in wishes)
+    return list(dict.fromkeys(c for c in found if isinstance(c, str) and c))[:200]
+
+
+def _without_python(reports: Mapping[str, object]) -> tuple[str, ...]:
+    if any(report is None for report in reports.values()):
+        return ("the connection itself was not looked at inside: no python3 there answers",)
+    return ()
+
+
+def _wire(container: Container, who: Agent, target: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A report of the wire from inside; with variables to be put in, as the agent."""
+    from mcpconf.wire import bundle  # noqa: PLC0415  it reads its own sources
+
+    seconds = float(target.get("seconds", 10.0))
+    if target.get("header_vars") or "env" in (target.get("proxy"), target.get("ca")):
+        command = agent.python_of_agent(container, who, [])
+    else:
+        command = agent.python(container, [])
+    told = bundle.program(dict(target)).encode()
+    _, out, _ = program.whole(command, quote(container.name), seconds + 3, told)
+    with suppress(ValueError, RecursionError):
+        report = json.loads(out)
+        if isinstance(report, dict) and isinstance(report.get("stations"), list):
+            return report
+    return None

@@ -1,0 +1,102 @@
+"""Starts servers in a container as Claude Code there would, and greets them.
+
+The entry is what the container's mcp.json is to have.  Its references are variables of the
+container, so a Python there puts them in; nothing of them comes out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+
+from mcpconf.containers.agent import Agent, starts
+from mcpconf.containers.running import Container
+from mcpconf.diagnosis.container_facts import Tried, Wish
+from mcpconf.model import BRIDGE, Json
+from mcpconf.service.handshake import Outcome, handshake
+
+_FIRST_ANSWER = "MCP_TIMEOUT=2000"  # milliseconds: then the bridge says what it waits for
+_AT_ONCE = 6
+_LONGEST = 100_000  # characters; Linux takes 128 KiB in one argument
+
+# As expand.py and the client do: one pass, the default ends at the first brace (facts 38-45).
+_EXPANDS = r"""
+import json, os, re, sys
+entry = json.loads(sys.argv[1])
+def put(found):
+    name, default = found.group(1), found.group(2)
+    value = os.environ.get(name)
+    return value if value is not None else found.group() if default is None else default
+def expand(text):
+    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}", put, text)
+words = [expand(word) for word in entry["words"]]
+added = {name: expand(value) for name, value in entry["env"].items()}
+try:
+    os.execvpe(words[0], words, {**os.environ, **added})
+except FileNotFoundError:
+    sys.stderr.write("mcpconf: not found\n")
+    sys.exit(127)
+except OSError as error:
+    sys.stderr.write("mcpconf: %s\n" % error.strerror)
+    sys.exit(126)
+"""
+
+
+def command_of(wish: Wish) -> list[str] | None:
+    """What is started there for a server; None where its entry starts nothing."""
+    command, args, env = (wish.entry.get(key) for key in ("command", "args", "env"))
+    if not isinstance(command, str) or not command:
+        return None
+    words = [command, *(map(str, args) if isinstance(args, list) else ())]
+    if command == BRIDGE:
+        return [*words, "--cache", ""]  # or it would say what the server said last time
+    added = {str(k): str(v) for k, v in env.items()} if isinstance(env, dict) else {}
+    if not added and not any("${" in word for word in words):
+        return words
+    document: Json = {"words": list[Json](words), "env": dict[str, Json](added)}
+    text = json.dumps(document)
+    return ["python3", "-I", "-c", _EXPANDS, text] if len(text) < _LONGEST else None
+
+
+def try_all(
+    container: Container, agent: Agent, wishes: Sequence[Wish], seconds: float
+) -> dict[str, Tried]:
+    """Start and greet all of them at once; what has nothing to start is left out."""
+
+    async def everybody() -> dict[str, Tried]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+        chosen = [(w, c) for w in wishes if (c := command_of(w)) is not None]
+
+        async def one(wish: Wish, command: list[str]) -> Tried:
+            async with gate:
+                return await _try(container, agent, wish, command, seconds)
+
+        found = await asyncio.gather(*(one(w, c) for w, c in chosen))
+        return {w.name: tried for (w, _), tried in zip(chosen, found, strict=True)}
+
+    return asyncio.run(everybody())
+
+
+async def _try(
+    container: Container, agent: Agent, wish: Wish, command: Sequence[str], seconds: float
+) -> Tried:
+    heard: list[Outcome] = []
+    if wish.entry.get("command") == BRIDGE:
+        agent = agent._replace(given=(*agent.given, _FIRST_ANSWER))
+    began, clock = time.monotonic(), time.time()
+    words = starts(container, agent, command, seconds + 1)
+    outcome = await handshake(words, os.environ, "/", seconds, heard.append)
+    if not outcome.code and heard and outcome.tools is None:
+        outcome = heard[-1]
+    return Tried(
+        tools=outcome.tools,
+        code=outcome.code,
+        words=outcome.words or outcome.message,
+        exit=outcome.exit,
+        seconds=time.monotonic() - began,
+        began=clock,
+        ended=time.time(),
+    )
