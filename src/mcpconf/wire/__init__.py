@@ -34,14 +34,14 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
 ``proxy``   ``status`` of its answer to CONNECT, or null.  Faults: those of dns and tcp, ``refused``
             stands for a proxy that is not there; ``status``: it answered something else than 200;
             ``login``: 407; ``not-http``; ``closed``; ``kind``: no HTTP proxy, not looked at.
-``dns``     ``addresses`` [text] · ``literal`` bool: it is an address, nobody was asked · ``servers``
-            [{address, rcode, ms}]: what each resolver of resolv.conf says itself, asked only after
-            a failure; rcode "NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED", …, "" no answer.
-            Faults: ``no-name`` (EAI_NONAME, EAI_NODATA), ``no-answer`` (EAI_AGAIN),
-            ``failed`` (another), ``timeout``.
+``dns``     ``addresses`` [text] · ``literal`` bool: it is an address, nobody was asked ·
+            ``servers`` [{address, rcode, ms}]: what each resolver of resolv.conf says itself,
+            asked only after a failure; rcode "NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED", …,
+            "" no answer.  Faults: ``no-name`` (EAI_NONAME, EAI_NODATA), ``no-answer``
+            (EAI_AGAIN), ``failed`` (another), ``timeout``.
 ``tcp``     ``tries`` [{address, errno: "" | "ECONNREFUSED" | "ETIMEDOUT" | …, ms}]; "" is open,
-            "PENDING" another address was faster.  Faults: ``refused`` (all), ``timeout`` (all
-            or the rest), ``unreachable``, ``forbidden`` (EACCES, EPERM), ``failed``.
+            "PENDING" another address was faster.  Faults, of several the first: ``refused``,
+            ``forbidden`` (EACCES, EPERM), ``timeout``, ``unreachable``, ``failed``.
 ``tls``     ``protocol`` "TLSv1.3" · ``names`` [text], ``since``, ``until`` (Unix seconds or null),
             ``issuer``, ``subject`` of its certificate, also of one that was refused · ``roots``
             int: how many certificates are trusted here; 0: nothing can be verified · ``now`` the
@@ -53,8 +53,9 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
             GET of the old transport), "end" · ``with`` "configured" or "nothing" (the configured
             headers left out) · ``method`` · ``status`` int or null · ``media`` · ``length`` bytes
             read · ``hops`` [{status, method, to: "https://host/path", cross: bool,
-            dropped: [header names], relation: "slash" | "https" | "host" | "same" | "path"}], each a
-            redirect that was followed, method is the one used then · ``rpc`` "result", "error",
+            dropped: [header names], relation: "slash" | "https" | "http" | "host" | "same" |
+            "path"}], each a redirect that was followed, method is the one used then · ``rpc``
+            "result", "error",
             "none" (a body that is no answer), "" (no body) · ``error`` {code, message} or null ·
             ``excerpt`` the first characters of a body that is no answer · ``server``,
             ``retry_after``, ``allow`` headers · ``challenge`` {scheme, error, scope,
@@ -71,3 +72,7 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
             "unreached"}] in the client's order · ``servers`` [origin] that the resource names ·
             ``registration`` true, false, null (no metadata).  ok: the client would find a login.
 """
+
+from mcpconf.wire.asking import ask
+
+__all__ = ["ask"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818  it says what happened
     """Something failed.  ``kind`` is the report's word for it, ``facts`` go into the station."""
 
     def __init__(self, kind: str, **facts: object) -> None:

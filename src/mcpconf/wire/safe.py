@@ -16,7 +16,8 @@ _LONG_SEGMENT = 16
 
 def printable(text: str, limit: int = 160) -> str:
     """Printable ASCII without backticks, at most ``limit`` characters."""
-    pieces, width = [], 0
+    pieces: list[str] = []
+    width = 0
     for char in text[: limit + 1]:
         piece = char if char.isascii() and char.isprintable() and char != "`" else _code(char)
         width += len(piece)
@@ -72,8 +73,8 @@ class Mask:
             for start in range(len(text) - _WINDOW + 1):
                 if text[start : start + _WINDOW] in secret:
                     hidden[start : start + _WINDOW] = b"\1" * _WINDOW
-        pieces = re.sub(r"\0+", "***", "".join("\0" if h else c for c, h in zip(text, hidden)))
-        return printable(pieces, limit)
+        left = "".join("\0" if hidden[i] else char for i, char in enumerate(text))
+        return printable(re.sub(r"\0+", "***", left), limit)
 
     def path(self, path: str) -> str:
         """A URL's path without segments that could be keys."""
@@ -85,4 +86,4 @@ def _segment(part: str) -> str:
     mixed = any(c.isdigit() for c in part) and any(c.isalpha() for c in part)
     wordy = part.replace("-", "").replace("_", "").replace(".", "").isalpha()
     long = len(part) >= _LONG_SEGMENT
-    return "***" if long and (mixed or not wordy) or len(part) > 3 * _LONG_SEGMENT else part
+    return "***" if (long and (mixed or not wordy)) or len(part) > 3 * _LONG_SEGMENT else part

@@ -1,0 +1,124 @@
+"""Asks one server, or several at once: the way in."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from mcpconf.wire.caller import Caller
+from mcpconf.wire.fault import Clock, Fault
+from mcpconf.wire.line import Road
+from mcpconf.wire.oauth import metadata
+from mcpconf.wire.proxies import chosen_proxy
+from mcpconf.wire.talk import Talk
+from mcpconf.wire.target import Place, Target, place_of
+from mcpconf.wire.tls import Trust
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    Report = dict[str, Any]
+
+_REFUSALS = (401, 403)
+_UNAUTHORIZED = 401
+_SLACK = 1.0
+
+
+def ask(target: Mapping[str, Any]) -> Report:
+    """Ask one server: the report.  Never raises for what the server or the network does."""
+    wanted = Target(target)
+    clock = Clock(wanted.seconds)
+    try:
+        place = place_of(wanted.url)
+    except Fault:
+        return _report([], clock, "url", ["its URL cannot be read"])
+    if wanted.type not in ("http", "sse"):
+        return _report([], clock, "", [f"type {wanted.mask.text(wanted.type, 20)}"])
+    road = Road(_proxy(wanted, place), Trust(wanted.ca, wanted.roots), clock)
+    caller = Caller(wanted, road)
+    talk = Talk(caller, place, clock)
+    try:
+        talk.run()
+    finally:
+        caller.close()
+    _look_at_login(wanted, road, place, talk, clock)
+    return _report(road.stations, clock, _stopped(talk), [], talk)
+
+
+def ask_all(targets: Sequence[Mapping[str, Any]]) -> list[Report]:
+    """Ask several servers at once: their reports, in the same order."""
+    reports: list[Report] = [{} for _ in targets]
+
+    def one(index: int) -> None:
+        reports[index] = ask(targets[index])
+
+    threads = [threading.Thread(target=one, args=(i,), daemon=True) for i in range(len(targets))]
+    for thread in threads:
+        thread.start()
+    for thread, target in zip(threads, targets):  # noqa: B905  Python 3.9
+        thread.join(Target(target).seconds + _SLACK)
+    return [report or _report([], Clock(0), "", ["it took too long"]) for report in reports]
+
+
+def _proxy(target: Target, place: Place) -> str:
+    if target.proxy == "env":
+        return chosen_proxy(place.host, place.port, os.environ)
+    return target.proxy
+
+
+def _look_at_login(target: Target, road: Road, place: Place, talk: Talk, clock: Clock) -> None:
+    """After a refusal: see whether nothing at all is better, and where a login would begin."""
+    refused = [s for s in road.stations if s.get("status") in _REFUSALS and s["station"] == "call"]
+    if not refused or talk.tools is not None:
+        return
+    stations: list[dict[str, Any]] = []
+    bare = Caller(target, road.fork())
+    threads = []
+    if target.headers:
+        again = Talk(bare, place, clock, configured=False)
+        threads.append(threading.Thread(target=again.run, daemon=True))
+    if any(s["status"] == _UNAUTHORIZED for s in refused):
+        found = lambda: stations.append(  # noqa: E731
+            metadata(target, road, place, talk.metadata_url, clock)
+        )
+        threads.append(threading.Thread(target=found, daemon=True))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, talk.remaining()) + _SLACK / 2)
+    without = [s for s in list(bare.road.stations) if s["station"] == "call"]
+    bare.close()
+    road.stations += [*without, *stations]
+
+
+def _stopped(talk: Talk) -> str:
+    """The station or call that failed on the main path."""
+    if talk.unreached:
+        failed = [s for s in talk.told if s["station"] != "call" and not s["ok"]]
+        return str(failed[-1]["station"]) if failed else talk.stopped
+    return talk.stopped
+
+
+def _report(
+    stations: list[dict[str, Any]],
+    clock: Clock,
+    stopped: str,
+    unseen: list[str],
+    talk: Talk | None = None,
+) -> Report:
+    answer = {
+        "works": bool(talk) and not stopped and talk.tools is not None if talk else False,
+        "tools": talk.tools if talk and not stopped else None,
+        "more": talk.more if talk else False,
+        "transport": talk.transport if talk else "",
+        "era": talk.era if talk else "",
+        "protocol": talk.protocol if talk else "",
+        "server": talk.server if talk else "",
+        "first_ms": talk.first_ms if talk else None,
+        "stopped": stopped,
+        "seconds": round(clock.ms() / 1000, 2),
+        "unseen": unseen,
+    }
+    return {"version": 1, "stations": stations, "answer": answer}
