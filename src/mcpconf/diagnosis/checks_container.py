@@ -1,0 +1,170 @@
+"""Checks of the project's container: whether it runs, is shut, and fits what is on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mcpconf.clients import CLIENTS
+from mcpconf.containers.agent import agent_of
+from mcpconf.containers.engine import NoAnswer, called
+from mcpconf.containers.inspection import inspect
+from mcpconf.containers.running import Container, running
+from mcpconf.diagnosis import look_firewall, look_inside
+from mcpconf.diagnosis.check import Check, Given, State, judged
+from mcpconf.diagnosis.checks_network import (
+    BUNDLE,
+    MOST_SKEW,
+    Bundle,
+    judged_certificates,
+    spoken,
+)
+from mcpconf.diagnosis.container_facts import Fire
+from mcpconf.diagnosis.look_inside import Inside
+from mcpconf.errors import Failure
+from mcpconf.findings import Finding
+from mcpconf.names import quote
+
+_PATIENCE = 5.0  # seconds, for one container to answer
+
+
+class Found(NamedTuple):
+    """The project's containers, or in one clause why they are not known, and what to do."""
+
+    containers: tuple[Container, ...] = ()
+    trouble: str = ""
+    help: str = ""
+
+
+def find(given: Given) -> Found:
+    """Ask the engines."""
+    try:
+        return Found(tuple(running(given.place, given.environ)))
+    except Failure as why:
+        return Found((), why.message, why.help)
+
+
+def engine(found: Found, *, needed: bool) -> Check:
+    """Whether the engine answers and a container of the project runs: pure."""
+    name = "container"
+    if found.containers:
+        shown = ", ".join(quote(c.name) for c in found.containers)
+        return Check(name, State.OK, f"{shown}, by {called(found.containers[0].engine)}")
+    if not found.trouble:
+        return Check(name, State.UNKNOWN, "none of this project runs; looked from the host")
+    if needed and "no container engine was found" not in found.trouble:
+        finding = Finding("MC202", found.trouble, help=(found.help,) if found.help else ())
+        return judged(name, "", finding)
+    return Check(name, State.UNKNOWN, found.trouble)
+
+
+# --- the firewall -----------------------------------------------------------------------------
+
+
+def firewall(containers: Sequence[Container], generation: str, *, wanted: bool) -> Check:
+    """Ask each container's; ``generation`` is what was written last, "" if nothing."""
+    fires = [(c.name, look_firewall.look(c, _PATIENCE)) for c in containers]
+    checks = [judged_firewall(name, fire, generation, wanted=wanted) for name, fire in fires]
+    order = (State.FAIL, State.WARN, State.UNKNOWN, State.OK)
+    return min(checks, key=lambda check: order.index(check.state))
+
+
+def judged_firewall(name: str, fire: Fire, generation: str, *, wanted: bool) -> Check:
+    """Pure.  ``wanted``: the container is one that mcpconf closes."""
+    who, way = f"the firewall of {quote(name)}", ("mcpconf firewall status",)
+    found = []
+    if fire.state == "unseen":
+        return Check("firewall", State.UNKNOWN, fire.why or "it does not say")
+    if fire.state in {"absent", "foreign"} and not wanted:
+        return Check("firewall", State.UNKNOWN, f"{fire.why}; this container is not closed")
+    if fire.state in {"absent", "foreign"}:
+        text = f"the container {quote(name)} is not closed: {quote(fire.why, 200)[1:-1]}"
+        found.append(Finding("MC233", text, help=("rebuild it: docs/firewall.md says how",)))
+    elif fire.state == "shut":
+        text = f"{who} could not be put in force: {quote(fire.why, 300)[1:-1]}"
+        found.append(Finding("MC232", text, notes=("nothing leaves the container",), help=way))
+    elif fire.state == "faulty":
+        faults = "; ".join(
+            f"{quote(k)[1:-1]}: {quote(v, 200)[1:-1]}" for k, v in fire.faults.items()
+        )
+        code = "MC231" if set(fire.faults) == {"egress.json"} else "MC232"
+        found.append(Finding(code, f"{who} is not whole: {faults or fire.why}", help=way))
+    elif generation and fire.generation and fire.generation != generation:
+        text = f"{who} has not taken up the last sync"
+        notes = (f"it has {quote(fire.generation)}, the host wrote {quote(generation)}",)
+        found.append(Finding("MC231", text, notes=notes, help=("mcpconf firewall status",)))
+    rows = f"{len(fire.rows)} destinations open"
+    return judged("firewall", f"in force, {fire.mode or 'default'} mode, {rows}", *found)
+
+
+def ipv6(inside: Inside | str, firewall: Check) -> Check:
+    """Whether the container has a way out by IPv6 that nobody shuts: pure.
+
+    A firewall that is in force has looked at both families.
+    """
+    name = "its IPv6"
+    if isinstance(inside, str):
+        return Check(name, State.UNKNOWN, inside)
+    if not inside.ipv6:
+        return Check(name, State.OK, "no address of the world")
+    if firewall.state is State.OK:
+        return Check(name, State.OK, "shut by the firewall, as IPv4 is")
+    return Check(name, State.UNKNOWN, "it has an address of the world; see the firewall")
+
+
+# --- what it says of itself -------------------------------------------------------------------
+
+
+def ask(container: Container, project: str) -> Inside | str:
+    """What a container says; in one clause why it does not."""
+    try:
+        seen = inspect(container, _PATIENCE)
+        return look_inside.look(container, agent_of(seen, project), _PATIENCE)
+    except NoAnswer as why:
+        return str(why)
+    except Failure as why:
+        return why.message
+
+
+def inside_checks(name: str, said: Inside | str, asked: str) -> list[Check]:
+    """What follows from it: pure.  ``asked`` is the version that is answered for."""
+    if isinstance(said, str):
+        return [Check("in the container", State.UNKNOWN, said)]
+    bundle = Bundle(BUNDLE, said.bundle, said.fault) if said.bundle else None
+    certificates = judged_certificates(bundle, name)._replace(name="its certificates")
+    return [
+        judged_claude_inside(said.claude, asked),
+        judged_clock(name, said.skew),
+        certificates,
+    ]
+
+
+def judged_claude_inside(version: str, asked: str) -> Check:
+    """Claude Code in the container: pure."""
+    name = "its Claude Code"
+    if not version:
+        return Check(name, State.UNKNOWN, "it does not say its version there")
+    if version in CLIENTS and version != asked:
+        text = f"Claude Code is {version} in the container, and the answers are for {asked}"
+        finding = Finding("MC131", text, help=(f"mcpconf doctor --client {version}",))
+        return judged(name, "", finding)
+    known = "which mcpconf knows" if version in CLIENTS else f"taken for {asked}"
+    return Check(name, State.OK, f"{version}, {known}")
+
+
+def judged_clock(name: str, skew: float | None) -> Check:
+    """Compare the container's clock with this one: pure."""
+    if skew is None:
+        return Check("its clock", State.UNKNOWN, "it does not tell the time")
+    if abs(skew) <= MOST_SKEW:
+        return Check(
+            "its clock", State.OK, f"within {max(1, round(abs(skew)))} s of this machine's"
+        )
+    way = "behind" if skew > 0 else "ahead of"
+    finding = Finding(
+        "MC134",
+        f"the clock of {quote(name)} is {spoken(abs(skew))} {way} this machine's",
+        notes=("tokens count as expired, or as not valid yet",),
+        help=("restart the engine's virtual machine, or the engine: it takes the time over",),
+    )
+    return judged("its clock", "", finding)
