@@ -225,16 +225,10 @@ def wish_of(planned: Planned, rows: Sequence[EgressRow]) -> Wish | None:
     words = args if isinstance(args, list) else []
     if planned.route is not None:
         return Wish(server.name, server.id, "gateway", entry)
-    own = [(row.host, row.port) for row in rows if server.id in row.servers]
-    if entry.get("url") or (entry.get("command") == BRIDGE and words[:1] == ["--url"]):
-        return Wish(server.name, server.id, "direct", entry, tuple(own))
-    loads = [
-        (row.host, row.port)
-        for row in rows
-        for why in row.because
-        if why.layer == "registry" and why.text.partition(":")[0] in planned.runners
-    ]
-    return Wish(server.name, server.id, "container", entry, tuple(dict.fromkeys((*own, *loads))))
+    # A registry's row names the servers that load from it as well.
+    hosts = tuple((row.host, row.port) for row in rows if server.id in row.servers)
+    direct = entry.get("url") or (entry.get("command") == BRIDGE and words[:1] == ["--url"])
+    return Wish(server.name, server.id, "direct" if direct else "container", entry, hosts)
 
 
 def sync_of(folder: Path) -> Sync:

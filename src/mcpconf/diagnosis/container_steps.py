@@ -1,0 +1,53 @@
+"""What was tried in a container for one server, as steps.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpconf.diagnosis.container_facts import Aim, InContainer
+from mcpconf.diagnosis.container_terms import needs_bridge
+from mcpconf.diagnosis.judge_reach import REACHES
+from mcpconf.diagnosis.model import Rung, Step
+from mcpconf.masking import mask_args
+from mcpconf.names import quote
+
+
+def steps(seen: InContainer, aim: Aim) -> tuple[Step, ...]:
+    """What was tried in the container for one server, for whoever wants to follow it."""
+    return (*_held_steps(seen, aim), *_tried_steps(seen, aim))
+
+
+def _held_steps(seen: InContainer, aim: Aim) -> Iterator[Step]:
+    held = seen.held
+    if held is None:
+        yield Step(Rung.CONTAINER, "container", "what it holds", "it does not say", None)
+        return
+    state = held.files.get("mcp.json", "missing")
+    came = f"{quote(held.generation)}, {state}" if held.generation else state
+    yield Step(Rung.CONTAINER, "container", "/etc/mcpconf/mcp.json", came, state == "readable")
+    if needs_bridge(aim):
+        copy = held.bridge
+        version = {True: "of this version", False: "of another version", None: "not compared"}
+        came = f"{quote(copy.path, 100)}, {version[copy.same]}" if copy.path else "not there"
+        yield Step(Rung.BRIDGE, "container", "mcpconf-bridge", came, bool(copy.path))
+    if aim.wish.way == "gateway":
+        reach = seen.reach
+        where = f"{quote(reach.host, 80)} port {reach.port}" if reach.host else "the gateway"
+        token = {True: ", it takes the token", False: ", it refuses the token", None: ""}
+        came = REACHES.get(reach.state, reach.state) + token[reach.token]
+        good = None if reach.state == "unseen" else reach.state == "ok" and reach.token is not False
+        yield Step(Rung.GATEWAY, "container", where, came, good)
+
+
+def _tried_steps(seen: InContainer, aim: Aim) -> Iterator[Step]:
+    tried = seen.tried.get(aim.wish.name)
+    if tried is None:
+        return
+    what = "the bridge asked for it" if needs_bridge(aim) else "started there as the agent"
+    rung = Rung.MCP if needs_bridge(aim) else Rung.COMMAND
+    if tried.tools is not None:
+        came = f"{tried.tools} tools"
+    else:
+        last = next(iter(reversed(tried.words.split("\n"))), "")
+        came = f"{tried.code or 'no answer'}: {quote(mask_args([last[:400]])[0][0], 160)}"
+    yield Step(rung, "container", what, came, tried.tools is not None, tried.seconds * 1000)
