@@ -9,6 +9,7 @@ from mcpconf.cli import (
     bridge_command,
     client_commands,
     compile_commands,
+    explain_command,
     firewall_commands,
     gateway_commands,
     init_commands,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for commands in (
     compile_commands,
+    explain_command,
     policy_commands,
     probe_commands,
     gateway_commands,

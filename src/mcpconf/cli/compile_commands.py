@@ -1,4 +1,4 @@
-"""``list``, ``plan``, ``sync`` and ``explain``.
+"""``list``, ``plan`` and ``sync``.
 
 A command imports what it needs when it runs: ``list`` has half of Claude Code's own start to do
 its work in, and the rest would take a third of that to load (bench/startup.py).
@@ -46,9 +46,6 @@ OrExample = Annotated[
 ]
 StartGateway = Annotated[
     bool, typer.Option("--start-gateway", help="Start the gateway if it is needed and not running.")
-]
-Question = Annotated[
-    str, typer.Argument(metavar="NAME|HOST|CODE", help="A server, a host or URL, or a code.")
 ]
 
 
@@ -181,32 +178,6 @@ def sync(
     leave(findings)
 
 
-def explain(
-    question: Question,
-    home: o.Home = None,
-    project: o.Project = o.HERE,
-    client: o.ClientVersion = NEWEST,
-    format: o.AsFormat = o.Format.TEXT,  # noqa: A002
-    offline: o.Offline = False,  # noqa: ARG001  it never asks the network
-    home_mcp_json: o.HomeMcpJson = False,
-) -> None:
-    """Say where a server is written, why it is what it is, and what the container gets of it."""
-    from mcpconf import explain as explaining
-    from mcpconf import view
-    from mcpconf.report import plans
-
-    answer = explaining.explain_code(question)
-    if answer is None:
-        looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
-        compiled, _, facts = compiled_project(*looked)
-        answer = explaining.explain(question, compiled, kinds(compiled.survey, facts))
-    if format is o.Format.JSON:
-        report.as_json(view.explanation_json(answer))
-    else:
-        plans.explanation(answer)
-    raise typer.Exit(Exit.DONE if answer.found else Exit.FINDINGS)
-
-
 def _has_servers(configuration: Configuration) -> bool:
     surveyed = survey(configuration)
     return bool(surveyed.resolved or surveyed.findings)
@@ -292,4 +263,3 @@ def register(app: typer.Typer) -> None:
     app.command("list")(list_servers)
     app.command("plan")(plan)
     app.command("sync")(sync)
-    app.command("explain")(explain)

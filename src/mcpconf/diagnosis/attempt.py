@@ -1,0 +1,171 @@
+"""Trying one server from this host: the handshake as the container would do it, then the wire.
+
+A server behind the gateway is greeted through a bridge and the gateway's own socket.  Where that
+does not succeed soon, the server itself is asked beside it, station by station, with the headers
+that the gateway adds, so that the gateway's word (`unreachable`) gets its cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from mcpconf.contract import Route
+from mcpconf.diagnosis.evidence import Heard, Secrets
+from mcpconf.diagnosis.look_host import look_at_secrets
+from mcpconf.errors import Failure
+from mcpconf.readers.places import Places
+from mcpconf.service.control import NoAnswer, ask
+from mcpconf.service.handshake import Outcome, handshake
+
+SECONDS = 9.0  # for a handshake
+_WIRE = 8.0
+_SOON = 1.5  # then the wire is asked beside the handshake
+_LAST = 0.3
+_NOT_BEYOND = (  # what the gateway says of itself and of processes: the wire would add nothing
+    "secret-missing helper-failed stale-route unknown-server spawn-failed server-exited "
+    "server-silent server-garbage login-expired step-up"
+).split()
+_FIRST_ANSWER = {"MCP_TIMEOUT": "2000"}  # milliseconds: then the bridge says what it waits for
+
+Report = Mapping[str, Any]
+
+
+class Try(NamedTuple):
+    """How one server is tried.
+
+    ``command`` starts a bridge, or the server itself; () where no handshake is possible.
+    ``target`` is what the wire is asked for a server without a route; None where nothing is.
+    """
+
+    name: str
+    server: str
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    route: Route | None = None
+    target: Mapping[str, Any] | None = None
+
+
+class World(NamedTuple):
+    """What all tries share."""
+
+    places: Places
+    project: str  # its id
+    folder: str  # its directory
+    environ: Mapping[str, str]
+    client: str
+    pool: ThreadPoolExecutor
+
+
+class Tried(NamedTuple):
+    """What came of it."""
+
+    heard: Heard | None = None
+    secrets: Secrets | None = None
+    report: Report | None = None
+
+
+async def attempt(one: Try, world: World) -> Tried:
+    """Try a server; it takes ten seconds at most."""
+    if not one.command:
+        secrets, report = await _beyond(one, world, "")
+        return Tried(_of_wire(report) if one.route is None else None, secrets, report)
+    began, clock = time.monotonic(), time.time()
+    said: list[Outcome] = []
+    alarm = asyncio.Event()
+
+    def hear(outcome: Outcome) -> None:
+        said.append(outcome)
+        alarm.set()
+
+    hands = asyncio.create_task(_greet(one, world, hear))
+    ringing = asyncio.create_task(alarm.wait())
+    await asyncio.wait({hands, ringing}, timeout=_SOON, return_when=asyncio.FIRST_COMPLETED)
+    ringing.cancel()
+    if hands.done() and hands.result().tools:
+        return Tried(Heard("host", hands.result(), time.monotonic() - began))
+    code = hands.result().code if hands.done() else ""
+    beyond = asyncio.create_task(_beyond(one, world, code))
+    await asyncio.wait({hands, beyond}, return_when=asyncio.FIRST_COMPLETED)
+    if not hands.done():
+        await _until_clear(hands, beyond)
+    seconds = time.monotonic() - began
+    outcome = hands.result() if hands.done() and not hands.cancelled() else _last(said)
+    secrets, report = await beyond
+    if outcome.late and one.route is not None:
+        outcome = await asyncio.to_thread(_blamed, outcome, one, world, clock)
+    return Tried(Heard("host", outcome, seconds), secrets, report)
+
+
+async def _greet(one: Try, world: World, hear: Callable[[Outcome], None]) -> Outcome:
+    bridge = _FIRST_ANSWER if one.route is not None else {}
+    environ = {**world.environ, **bridge, **one.env}
+    return await handshake(one.command, environ, world.folder, SECONDS, hear)
+
+
+async def _until_clear(
+    hands: asyncio.Task[Outcome], beyond: asyncio.Task[tuple[Secrets | None, Report | None]]
+) -> None:
+    """Wait on for a server that answers the wire, and no longer for one that does not."""
+    report = beyond.result()[1]
+    works = report is not None and report["answer"]["works"]
+    await asyncio.wait({hands}, timeout=SECONDS if works or report is None else _LAST)
+    if not hands.done():
+        hands.cancel()
+        with suppress(asyncio.CancelledError):
+            await hands
+
+
+def _last(said: list[Outcome]) -> Outcome:
+    return said[-1] if said else Outcome(code="timeout", message="it does not answer", late=True)
+
+
+def _blamed(outcome: Outcome, one: Try, world: World, since: float) -> Outcome:
+    """What the gateway met meanwhile; an error that it had before counts for nothing."""
+    with suppress(NoAnswer, Failure, KeyError, TypeError, ValueError):
+        for row in ask(world.places.gateway, "GET", "/status", timeout=1.0)["servers"]:
+            error = row["last_error"]
+            mine = (row["project"], row["server"]) == (world.project, one.server)
+            if mine and error and float(error["at"]) >= int(since):
+                return outcome._replace(code=str(error["code"]), message=str(error["message"]))
+    return outcome
+
+
+# --- the wire ---------------------------------------------------------------------------------
+
+
+async def _beyond(one: Try, world: World, code: str) -> tuple[Secrets | None, Report | None]:
+    """Put the secrets in and ask the server itself, where that can tell more than the gateway."""
+    secrets, target = None, one.target
+    if one.route is not None:
+        route = one.route
+        if code == "helper-failed":  # it has just taken its time
+            route = route._replace(headers_helper=None)
+        secrets = await look_at_secrets(route, world.folder, world.places.state, world.environ)
+        resolved = secrets.resolved
+        if code in _NOT_BEYOND or resolved is None or not resolved.url:
+            return secrets, None
+        kind = {"type": one.route.transport, "url": resolved.url, "proxy": ""}
+        target = {**kind, "headers": dict(resolved.headers)}
+    if target is None:
+        return secrets, None
+    from mcpconf.wire import ask as ask_wire  # noqa: PLC0415  only when something is wrong
+
+    asked = {"ca": "env", "seconds": _WIRE, "client": world.client, **target}
+    loop = asyncio.get_running_loop()
+    return secrets, await loop.run_in_executor(world.pool, ask_wire, asked)
+
+
+def _of_wire(report: Report | None) -> Heard | None:
+    """The wire's own handshake, for a server that is reached without bridge and gateway."""
+    if report is None:
+        return None
+    answer = report["answer"]
+    seconds = float(answer["seconds"])
+    if not answer["works"]:
+        return Heard("host", Outcome(code="wire", message=str(answer["stopped"])), seconds)
+    return Heard("host", Outcome(tools=answer["tools"] or 0), seconds)
