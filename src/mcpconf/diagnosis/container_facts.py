@@ -115,7 +115,7 @@ class Blocked(NamedTuple):
     protocol: str
     reason: str
     because: str
-    count: int
+    times: int
     first: float
     last: float
 
@@ -170,6 +170,14 @@ class InContainer(NamedTuple):
     environ: Mapping[str, str] = {}
     variables: frozenset[str] = frozenset()
     unseen: tuple[str, ...] = ()
+
+    def works(self, name: str) -> bool:
+        """Whether a server answered there: the bridge, its command, or the wire."""
+        tried = self.tried.get(name)
+        if tried is not None:
+            return tried.tools is not None
+        answer = self.wire.get(name, {}).get("answer")
+        return isinstance(answer, Mapping) and answer.get("works") is True
 
 
 class NoContainer(NamedTuple):

@@ -40,8 +40,7 @@ def judge_absence(none: NoContainer, at: Origin | None, *, contained: bool) -> t
 
 def judge_container(seen: InContainer, aim: Aim) -> Judged:
     """Every cause in the container that keeps one server from working, and what to mention."""
-    tried = seen.tried.get(aim.wish.name)
-    works = tried is not None and tried.tools is not None
+    works = seen.works(aim.wish.name)
     causes = [*_file(seen, aim)]
     aside: list[Verdict] = []
     if seen.held is not None:

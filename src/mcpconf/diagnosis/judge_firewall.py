@@ -168,7 +168,7 @@ def shut_for(
     blocked: Blocked, text: str, aim: Aim, notes: tuple[str, ...], ways: Sequence[Remedy]
 ) -> Verdict:
     """A verdict on one attempt that was refused."""
-    times = f"{blocked.count} times" if blocked.count > 1 else "once"
+    times = f"{blocked.times} times" if blocked.times > 1 else "once"
     why = f"refused {times}: {quote(blocked.because, 120)[1:-1]}"
     code = "MC234" if blocked.reason == "port" else "MC230"
     return _verdict(code, text, aim, (why, *notes), *ways)

@@ -51,9 +51,9 @@ def _out_of_reach(seen: InContainer, aim: Aim) -> Verdict:
     )
     if shut or seen.fire.state == "shut":
         text = f"the firewall of the container {name} is shut for the gateway at {where}"
-        notes = ("what it has in force is older than the gateway's address, or nothing is",)
+        why = ("what it has in force is older than the gateway's address, or nothing is",)
         refresh = Remedy("mcpconf firewall refresh", ("firewall", "refresh"), safe=True)
-        return verdict(Rung.GATEWAY, "MC231", text, aim, notes, refresh)
+        return verdict(Rung.GATEWAY, "MC231", text, aim, why, refresh)
     text = f"the container {name} does not reach the gateway at {where}"
     notes = (REACHES[reach.state], *_addresses(reach.addresses))
     return verdict(Rung.GATEWAY, "MC217", text, aim, notes, *_ways(reach.state, aim))

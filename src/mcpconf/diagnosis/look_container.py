@@ -34,9 +34,11 @@ from mcpconf.diagnosis.container_facts import (
     Tried,
     Wish,
 )
+from mcpconf.diagnosis.evidence import Heard
 from mcpconf.diagnosis.look_client_there import ClientThere
 from mcpconf.errors import Failure
 from mcpconf.names import quote
+from mcpconf.service.handshake import Outcome
 
 _RECENT = 900.0  # seconds for which what was refused still counts
 _AFTER = 2.0  # seconds by which clocks, and what is written down, may differ
@@ -82,6 +84,16 @@ def find(
     return found[0]
 
 
+def heard(seen: InContainer, name: str) -> Heard | None:
+    """How a server answered in the container, as a handshake from there; None: nobody asked it."""
+    tried = seen.tried.get(name)
+    if tried is None:
+        return None
+    late = tried.code in {"timeout", "unreachable", "dns"}
+    outcome = Outcome(tried.tools, tried.code, tried.words, late, tried.words, tried.exit)
+    return Heard(seen.name, outcome, tried.seconds)
+
+
 def look(container: Container, asked: Look) -> InContainer | NoContainer:
     """Everything that is seen of it within about ``asked.seconds``.  Raises nothing."""
     try:
@@ -97,9 +109,7 @@ def look(container: Container, asked: Look) -> InContainer | NoContainer:
         since = time.time() - min(t.began for t in failed) + _AFTER
         fresh = look_firewall.refused(container, since, _ENGINE)
         fire = fire._replace(blocked=(*fire.blocked, *fresh))
-    return found._replace(
-        fire=fire, user=who.user, why_user=who.because, variables=seen.variables
-    )
+    return found._replace(fire=fire, user=who.user, why_user=who.because, variables=seen.variables)
 
 
 def _together(

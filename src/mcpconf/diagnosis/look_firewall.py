@@ -100,7 +100,7 @@ def _attempts(told: list[Any]) -> Iterator[Blocked]:
                 protocol=str(one["protocol"]),
                 reason=str(one["reason"]),
                 because=str(one["because"]),
-                count=int(one["count"]),
+                times=int(one["count"]),
                 first=float(one["first"]),
                 last=float(one["last"]),
             )
