@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mcpconf.codes import Severity
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis.model import Diagnosis, Rung, Verdict
+from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
 from mcpconf.model import Kind
 from mcpconf.report import safe
 from mcpconf.secret import shown_url
@@ -48,6 +48,7 @@ class Chain(NamedTuple):
     zones: tuple[str, ...]
     verdicts: tuple[Verdict, ...] = ()
     unseen: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @property
     def boxes(self) -> tuple[Part, ...]:
@@ -168,6 +169,7 @@ def chain(diagnosis: Diagnosis, about: Drawn) -> Chain:
         zones=zones,
         verdicts=diagnosis.verdicts,
         unseen=diagnosis.unseen,
+        steps=diagnosis.steps,
     )
 
 
