@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mcpconf.diagnosis.container_facts import Aim, InContainer
 from mcpconf.diagnosis.container_terms import needs_bridge
-from mcpconf.diagnosis.judge_reach import REACHES
+from mcpconf.diagnosis.judge_way import REACHES
 from mcpconf.diagnosis.model import Rung, Step
 from mcpconf.masking import mask_args
 from mcpconf.names import quote
