@@ -1,0 +1,167 @@
+"""The handshake and the tools: answers that are no answers, refusals, and time."""
+
+from __future__ import annotations
+
+from mcpconf.diagnosis.judge_report import COMPARE, About, Call, Seen, said, took
+from mcpconf.diagnosis.model import Rung, Verdict
+from mcpconf.diagnosis.shows import shows
+
+_SLOW = 2.0  # seconds that a session waits at its start (fact 61)
+_KNOWN = "2024-11-05 to 2025-11-25"
+
+
+def judge_mcp(seen: Seen, about: About) -> list[Verdict]:
+    """Judge the conversation itself; [] where it went well."""
+    call = seen.main
+    if seen.works or not call:
+        return []
+    if call.text("call") == "tools":
+        return [_tools(call, about)]
+    judge = {
+        "timeout": _silent,
+        "cut": _silent,
+        "not-mcp": _not_mcp,
+        "too-big": _not_mcp,
+        "elsewhere": _elsewhere,
+        "protocol": _protocol,
+        "rpc-error": _refused,
+    }.get(call.fault)
+    if judge is None and call.text("call") == "initialized":
+        judge = _refused
+    return [judge(call, seen, about)] if judge else []
+
+
+def judge_speed(seen: Seen, about: About) -> list[Verdict]:
+    """Say what a working server costs at the start of a session."""
+    probe = seen.call("discover")
+    ms = sum(seen.call(name).number("ms") or 0.0 for name in ("discover", "initialize", "tools"))
+    reach = sum(s.number("ms") or 0.0 for n in ("dns", "tcp", "tls") for s in seen.of(n))
+    seconds = (ms + reach) / 1000
+    if probe.fault == "timeout":
+        return [_ignores_probe(seen, about)]
+    if seconds > about.patience:
+        return [_too_slow(seconds, about)]
+    return [_slow(seconds, about)] if seconds > _SLOW else []
+
+
+# --- the handshake ----------------------------------------------------------------------------
+
+
+def _silent(call: Call, seen: Seen, about: About) -> Verdict:
+    waited = took(call.number("ms")) or f"{seen.seconds:.0f} s"
+    if call.status:
+        message = f"the server of {about.name} begins an answer and does not end it"
+        notes: tuple[str, ...] = (f"HTTP {call.status}, then nothing for the rest of {waited}",)
+    else:
+        message = f"the server of {about.name} takes the request and does not answer"
+        notes = (f"asked {about.here}, nothing came back within {waited}",)
+    ways = (
+        "look into the server's own log",
+        "if it only needs longer to start: `export MCP_TIMEOUT=60000`",
+    )
+    ms = round(about.patience * 1000)
+    printed = shows(about, "hang", server=about.name.strip("`"), ms=ms)
+    return about.verdict(Rung.MCP, "MC278", message, notes=notes, help=ways, shows=printed)
+
+
+def _not_mcp(call: Call, seen: Seen, about: About) -> Verdict:
+    del seen
+    what = "is longer than any" if call.fault == "too-big" else "is no JSON-RPC answer"
+    message = f"what answers {about.name} is not MCP: what comes back {what}"
+    media = call.shown("media", 60)
+    notes = (f"HTTP {call.status} with {media}" if media else "", *call.says)
+    return about.verdict(
+        Rung.MCP, "MC277", message, notes=notes, help=(COMPARE,), shows=shows(about, "failed")
+    )
+
+
+def _elsewhere(call: Call, seen: Seen, about: About) -> Verdict:
+    del call, seen
+    message = f"the server of {about.name} wants its messages sent to another origin"
+    notes = ("its stream names an endpoint of another origin, which Claude Code refuses",)
+    ways = ("correct the address that the server has of itself (its base URL)", COMPARE)
+    return about.verdict(
+        Rung.MCP, "MC277", message, notes=notes, help=ways, shows=shows(about, "failed")
+    )
+
+
+def _protocol(call: Call, seen: Seen, about: About) -> Verdict:
+    del call
+    version = seen.answer.shown("protocol", 40)
+    message = f"the server of {about.name} speaks version {version} of the protocol"
+    notes = (f"Claude Code knows {_KNOWN}",)
+    ways = ("get another version of the server",)
+    printed = shows(about, "protocol", version=version.strip("`"))
+    return about.verdict(Rung.MCP, "MC281", message, notes=notes, help=ways, shows=printed)
+
+
+def _refused(call: Call, seen: Seen, about: About) -> Verdict:
+    del seen
+    error = call.part("error")
+    code = error.whole("code")
+    message = f"the server of {about.name} refuses the handshake"
+    numbered = f"error {code} to {said(call.text('call'), 20)}" if code is not None else ""
+    status = f"HTTP {call.status} to {said(call.text('call'), 20)}" if call.status else ""
+    notes = (numbered or status, *call.says)
+    ways = ("see what its documentation wants: a key, an account, a setting",)
+    return about.verdict(
+        Rung.MCP, "MC282", message, notes=notes, help=ways, shows=shows(about, "failed")
+    )
+
+
+# --- the tools --------------------------------------------------------------------------------
+
+
+def _tools(call: Call, about: About) -> Verdict:
+    what = {
+        "rpc-error": "it answers with an error",
+        "timeout": f"nothing comes back within {took(call.number('ms'))}",
+        "status": f"it answers HTTP {call.status}",
+        "empty": "it answers without content",
+        "reset": "the connection is reset",
+        "closed": "the connection is closed",
+        "cut": "its answer does not end",
+        "too-big": "its answer is longer than any",
+    }.get(call.fault, "what comes back is no list of tools")
+    message = f"the server of {about.name} greets, but does not tell its tools: {what}"
+    code = call.part("error").whole("code")
+    notes = (f"its error is {code}" if code is not None else "", *call.says)
+    ways = ("look into the server's own log",)
+    text = call.part("error").shown("message", 80).strip("`") or "…"
+    printed = shows(about, "no-tools", said=text)
+    return about.verdict(Rung.TOOLS, "MC283", message, notes=notes, help=ways, shows=printed, at=())
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+def _ignores_probe(seen: Seen, about: About) -> Verdict:
+    waited = took(seen.call("discover").number("ms"))
+    message = f"the server of {about.name} does not answer `server/discover`"
+    notes = (
+        f"newer clients ask that first, and wait: here {waited}",
+        "it answers `initialize` well",
+    )
+    ways = ("`export MCP_PROTOCOL_NEGOTIATION=legacy` where Claude Code is started",)
+    return about.verdict(
+        Rung.CLIENT, "MC294", message, notes=notes, help=ways, shows=shows(about, "slow"), at=()
+    )
+
+
+def _slow(seconds: float, about: About) -> Verdict:
+    message = f"the server of {about.name} is slow to start: {seconds:.1f} s"
+    notes = (f"a session waits {_SLOW:.0f} s for its servers, and begins without the others",)
+    ways = (
+        "`export MCP_CONNECTION_NONBLOCKING=0 MCP_CONNECT_TIMEOUT_MS=30000`, and sessions wait",
+    )
+    return about.verdict(
+        Rung.MCP, "MC285", message, notes=notes, help=ways, shows=shows(about, "slow"), at=()
+    )
+
+
+def _too_slow(seconds: float, about: About) -> Verdict:
+    message = f"the server of {about.name} takes {seconds:.0f} s, longer than Claude Code waits"
+    notes = (f"it waits {about.patience:g} s",)
+    ways = (f"`export MCP_TIMEOUT={round(seconds * 2) * 1000}`",)
+    printed = shows(about, "hang", server=about.name.strip("`"), ms=round(about.patience * 1000))
+    return about.verdict(Rung.MCP, "MC286", message, notes=notes, help=ways, shows=printed, at=())

@@ -1,0 +1,127 @@
+"""TLS: certificates that are not trusted, and ports that speak something else."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from mcpconf.diagnosis.judge_report import CORRECT_HOST, About, Seen, Told, said
+from mcpconf.diagnosis.model import Rung, Verdict
+from mcpconf.diagnosis.shows import shows
+
+
+def judge_tls(station: Told, seen: Seen, about: About) -> Verdict:
+    """Judge a handshake that failed."""
+    del seen
+    fault = station.text("fault")
+    judge = {
+        "wrong-name": _wrong_name,
+        "expired": _not_today,
+        "not-yet": _not_today,
+        "plain": _plain_port,
+    }.get(fault)
+    if judge:
+        return judge(station, about)
+    if fault in ("self-signed", "unknown-ca", "untrusted"):
+        return _untrusted(station, about)
+    return _handshake(station, about)
+
+
+def _untrusted(station: Told, about: About) -> Verdict:
+    own = station.text("fault") == "self-signed"
+    what = "signed by itself" if own else "signed by nobody who is trusted here"
+    message = f"the certificate of {station.shown('host')} is not trusted: it is {what}"
+    notes = (
+        f"{about.name} is asked {about.here}",
+        *_said_by(station),
+        f"OpenSSL says {station.shown('reason', 80)}" if station.text("reason") else "",
+    )
+    ways = (
+        "`export NODE_EXTRA_CA_CERTS=FILE`, with its issuer's certificate, before `claude`",
+        "if this network opens TLS on the way, FILE is the certificate of the one who does it",
+    )
+    printed = shows(about, "self-signed" if own else "failed")
+    return about.verdict(Rung.TLS, "MC250", message, notes=notes, help=ways, shows=printed)
+
+
+def _wrong_name(station: Told, about: About) -> Verdict:
+    names = ", ".join(said(name) for name in station.texts("names")[:6])
+    message = f"the certificate of {station.shown('host')} is for another name"
+    notes = (f"{about.name} is asked {about.here}", f"it names {names}" if names else "")
+    ways = ("write one of these names into its URL", CORRECT_HOST)
+    printed = shows(about, "wrong-name")
+    kept = ways if names else ways[1:]
+    return about.verdict(Rung.TLS, "MC251", message, notes=notes, help=kept, shows=printed)
+
+
+def _not_today(station: Told, about: About) -> Verdict:
+    late = station.text("fault") == "expired"
+    edge, now = station.number("until" if late else "since"), station.number("now")
+    what = "has expired" if late else "is not valid yet"
+    message = f"the certificate of {station.shown('host')} {what}"
+    since = f"it {'ended' if late else 'begins'} on {_date(edge)}" if edge is not None else ""
+    clock = f"the clock {about.here} says {_date(now)}" if now is not None else ""
+    ways = (
+        "tell its operator: it needs a new certificate",
+        f"if the clock {about.here} is wrong, correct it",
+    )
+    notes = (f"{about.name} is asked {about.here}", since, clock)
+    printed = shows(about, "failed")
+    kept = ways if late else ways[::-1]
+    return about.verdict(Rung.TLS, "MC252", message, notes=notes, help=kept, shows=printed)
+
+
+def _plain_port(station: Told, about: About) -> Verdict:
+    where = f"{station.shown('host')} port {station.whole('port') or 0}"
+    message = f"{where} speaks HTTP without TLS, and the URL of {about.name} begins with `https://`"
+    ways = ("write `http://` into its URL, or the port that speaks TLS",)
+    return about.verdict(
+        Rung.TLS, "MC253", message, help=ways, shows=shows(about, "plain"),
+        notes=(f"asked {about.here}, without TLS, it answers in HTTP",),
+    )  # fmt: skip
+
+
+def tls_port(seen: Seen, about: About) -> Verdict:
+    """Say that a port wants TLS, as it was seen after a request without."""
+    last = seen.first("tcp") or seen.first("dns")
+    where = f"{last.shown('host')} port {last.whole('port') or 0}"
+    message = f"{where} speaks TLS, and the URL of {about.name} begins with `http://`"
+    return about.verdict(
+        Rung.TLS, "MC254", message, help=("write `https://` into its URL",),
+        shows=shows(about, "tls-port"), notes=(f"a TLS handshake succeeds {about.here}",),
+    )  # fmt: skip
+
+
+def _handshake(station: Told, about: About) -> Verdict:
+    fault = station.text("fault")
+    what = {
+        "reset": "the connection is reset",
+        "closed": "the connection is closed",
+        "timeout": "nothing comes back",
+    }.get(fault, "the two sides find no common ground")
+    message = f"no TLS handshake with {station.shown('host')}: {what}"
+    inside = about.place == "container" and about.firewall != "none"
+    notes = (
+        f"{about.name} is asked {about.here}",
+        f"OpenSSL says {station.shown('reason', 80)}" if station.text("reason") else "",
+        "a filter that reads the name in the handshake may do that"
+        if inside and fault != "handshake"
+        else "",
+    )
+    ways = ("compare host and port of its URL with what the server's own documentation says",)
+    return about.verdict(
+        Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "failed")
+    )
+
+
+def _said_by(station: Told) -> tuple[str, ...]:
+    names = ", ".join(said(name) for name in station.texts("names")[:4])
+    issuer = station.shown("issuer")
+    return (f"it is issued by {issuer}" if issuer else "", f"it names {names}" if names else "")
+
+
+def _date(seconds: float | None) -> str:
+    try:
+        moment = dt.datetime.fromtimestamp(seconds or 0, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return "a day that no calendar has"
+    return moment.strftime("%Y-%m-%d")
