@@ -22,8 +22,8 @@ from mcpconf.readers.places import Places
 from mcpconf.service.control import NoAnswer, ask
 from mcpconf.service.handshake import Outcome, handshake
 
-SECONDS = 9.0  # for a handshake
-_WIRE = 8.0
+SECONDS = 8.5  # for a handshake
+WIRE = 7.5  # for a server that is asked without them
 _SOON = 1.5  # then the wire is asked beside the handshake
 _LAST = 0.3
 _NOT_BEYOND = (  # what the gateway says of itself and of processes: the wire would add nothing
@@ -155,7 +155,7 @@ async def _beyond(one: Try, world: World, code: str) -> tuple[Secrets | None, Re
         return secrets, None
     from mcpconf.wire import ask as ask_wire  # noqa: PLC0415  only when something is wrong
 
-    asked = {"ca": "env", "seconds": _WIRE, "client": world.client, **target}
+    asked = {"ca": "env", "seconds": WIRE, "client": world.client, **target}
     loop = asyncio.get_running_loop()
     return secrets, await loop.run_in_executor(world.pool, ask_wire, asked)
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mcpconf.clients import Client
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis import judge_config, judge_trouble
+from mcpconf.diagnosis import container_steps, judge_config, judge_trouble
+from mcpconf.diagnosis.beyond import Asked, beyond
+from mcpconf.diagnosis.container_facts import Aim, InContainer, Sync, wish_of
 from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Judged, Remembered, Secrets, Written
 from mcpconf.diagnosis.judge_client import Using, judge_client
+from mcpconf.diagnosis.judge_container import judge_container
 from mcpconf.diagnosis.judge_host import judge_host
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
 from mcpconf.diagnosis.steps import host_steps
-from mcpconf.model import BRIDGE, Remote, Server
+from mcpconf.model import BRIDGE, Remote
 from mcpconf.plan.terms import Planned
+from mcpconf.service.handshake import Outcome
 
-_LOGIN = "MC223"
+_WANTS_LOGIN = frozenset({"MC223", "login-needed"})
 
 
 class Seen(NamedTuple):
-    """Everything that was seen of one server, from this host."""
+    """Everything that was seen of one server.
+
+    ``heard``, ``secrets`` and ``report`` (of the wire) are from this host; ``inside`` is None where
+    no container was looked into.  ``kind`` is that of the project's container.
+    """
 
     name: str
     compiled: Compilation
@@ -31,7 +39,9 @@ class Seen(NamedTuple):
     heard: Heard | None = None
     secrets: Secrets | None = None
     report: Mapping[str, Any] | None = None
-    start: str = "host"
+    inside: InContainer | None = None
+    sync: Sync = Sync()
+    kind: str = "none"
     unseen: tuple[str, ...] = ()
 
 
@@ -50,24 +60,68 @@ def conclude(seen: Seen) -> Diagnosis:
     config = judge_config.judge_config(seen.name, seen.compiled)
     planned = judge_config.planned_of(seen.name, seen.compiled)
     steps = tuple(judge_config.steps(seen.name, seen.compiled, config))
+    start = seen.inside.name if seen.inside else "host"
     if planned is None or planned.entry is None:
-        return Diagnosis(seen.name, seen.start, "nowhere", steps, ordered(config))
+        return Diagnosis(seen.name, start, "nowhere", steps, ordered(config))
     unset = judge_config.unset_variable(seen.name, seen.compiled)
-    host = Host(planned, seen.gateway, seen.written, seen.secrets, seen.heard, unset)
-    judged = config + judge_host(host)
-    beyond = () if host.works and host.heard and host.heard.outcome.tools else of_wire(seen, host)
-    judged += Judged(beyond) + judge_client(_using(seen, host, beyond), seen.memory)
-    judged = _settled(judged, seen, host)
+    within = _within(seen)
+    host = Host(planned, seen.gateway, seen.written, seen.secrets, seen.heard, within, unset)
+    there, there_steps = _container(seen, host)
+    asked = Asked(host, seen.client.version, seen.memory, _report(seen), seen.inside)
+    wired = beyond(asked)
+    judged = config + judge_host(host) + there + Judged(wired.verdicts)
+    judged += judge_client(_using(seen, host, wired.verdicts), seen.memory)
+    heard = within or seen.heard
     return Diagnosis(
         server=seen.name,
-        start=seen.start,
+        start=start,
         way=way_of(planned),
-        steps=(*steps, *host_steps(host), *_wire_steps(seen)),
-        verdicts=ordered(judged),
-        tools=seen.heard.outcome.tools if seen.heard else None,
+        steps=tuple(sorted((*steps, *host_steps(host), *there_steps, *wired.steps), key=_rung)),
+        verdicts=ordered(_settled(judged, seen, host)),
+        tools=heard.outcome.tools if heard else None,
         unseen=seen.unseen,
-        seconds=seen.heard.seconds if seen.heard else 0.0,
+        seconds=heard.seconds if heard else 0.0,
     )
+
+
+def _rung(step: Step) -> int:
+    return step.rung
+
+
+def _within(seen: Seen) -> Heard | None:
+    """The handshake from inside the container, if there was one."""
+    tried = seen.inside.tried.get(seen.name) if seen.inside else None
+    if seen.inside is None:
+        return None
+    if tried is not None:
+        said = Outcome(tried.tools, tried.code, tried.words, words=tried.words, exit=tried.exit)
+        return Heard(seen.inside.name, said, tried.seconds)
+    report = seen.inside.wire.get(seen.name)
+    answer = report.get("answer") if report else None
+    if not isinstance(answer, Mapping):
+        return None
+    tools, seconds = answer.get("tools"), answer.get("seconds")
+    works = answer.get("works") is True
+    known = tools if isinstance(tools, int) else 0
+    outcome = Outcome(tools=known) if works else Outcome(code="wire")
+    took = float(seconds) if isinstance(seconds, int | float) else 0.0
+    return Heard(seen.inside.name, outcome, took)
+
+
+def _container(seen: Seen, host: Host) -> tuple[Judged, tuple[Step, ...]]:
+    """What the container shows of this server."""
+    rows = seen.compiled.plan.egress.rows
+    wish = wish_of(host.planned, rows)
+    if seen.inside is None or wish is None:
+        return Judged(), ()
+    aim = Aim(wish, host.at, seen.sync, seen.kind, seen.gateway.answers, rows)
+    return judge_container(seen.inside, aim), container_steps.steps(seen.inside, aim)
+
+
+def _report(seen: Seen) -> Mapping[str, Any] | None:
+    """What the wire told: from inside where it was asked there."""
+    inside = seen.inside.wire.get(seen.name) if seen.inside else None
+    return inside or seen.report
 
 
 def _settled(judged: Judged, seen: Seen, host: Host) -> Judged:
@@ -75,7 +129,7 @@ def _settled(judged: Judged, seen: Seen, host: Host) -> Judged:
     if host.works:
         return judged
     broken = [v for v in judged.causes if v.rung is not Rung.CLIENT]
-    if not broken and host.heard is not None:
+    if not broken and (host.heard is not None or host.inside is not None):
         judged += Judged((judge_trouble.beyond(host),))
     if judged.causes:
         odd = judge_config.written_oddly(seen.name, seen.compiled)
@@ -87,64 +141,24 @@ def ordered(judged: Judged) -> tuple[Verdict, ...]:
     """The causes by rung, then what is only mentioned; each code once."""
     causes = sorted(judged.causes, key=lambda v: v.rung)
     mentions = sorted(judged.mentions, key=lambda v: v.rung)
-    return tuple({(v.finding.code, v.finding.message): v for v in (*causes, *mentions)}.values())
+    found: dict[str, Verdict] = {}
+    for verdict in (*causes, *mentions):
+        found.setdefault(verdict.finding.code, verdict)
+    return tuple(found.values())
 
 
-# --- the wire ---------------------------------------------------------------------------------
-
-
-def of_wire(seen: Seen, host: Host) -> tuple[Verdict, ...]:
-    """What the questions to the server itself show."""
-    if seen.report is None:
-        return ()
-    verdicts = judged_wire(seen, host)
-    if host.planned.route is None:
-        return verdicts
-    return tuple(
-        judge_trouble.wants_login(host) if v.finding.code == _LOGIN else v for v in verdicts
-    )
-
-
-def judged_wire(seen: Seen, host: Host) -> tuple[Verdict, ...]:
-    from importlib import import_module  # noqa: PLC0415
-
-    module = import_module("mcpconf.diagnosis.judge_wire")
-    del host
-    return tuple(module.judge_wire(seen.report, None))
-
-
-def _wire_steps(seen: Seen) -> Iterator[Step]:
-    del seen
-    yield from ()
-
-
-# --- the client -------------------------------------------------------------------------------
-
-
-def _using(seen: Seen, host: Host, beyond: tuple[Verdict, ...]) -> Using:
+def _using(seen: Seen, host: Host, wired: tuple[Verdict, ...]) -> Using:
+    """The client's side: on the host it connects by itself, in the container by its entry."""
     server = host.planned.classified.server
-    assert isinstance(server, Server)
     remote = server.transport if isinstance(server.transport, Remote) else None
-    codes = {v.finding.code for v in beyond} | {host.code}
-    refused = {"MC260", "MC262", "MC263", "MC264", "MC266", "MC267", "refused-login"}
+    by_itself = seen.inside is None or "url" in (host.planned.entry or {})
+    codes = {host.code, *(v.finding.code for v in wired)}
+    heard = host.inside or host.heard
+    process = way_of(host.planned) == "container" and heard is not None and heard.works
     return Using(
         server=server,
         client=seen.client,
-        remote=remote if seen.start == "host" or _goes_itself(host) else None,
-        seconds=_slowest(seen),
-        wants_login=bool(codes & {_LOGIN, "login-needed"}),
-        refused=bool(codes & {*refused, _LOGIN, "login-needed"}),
+        remote=remote if by_itself else None,
+        seconds=heard.seconds if process and heard else None,
+        wants_login=bool(codes & _WANTS_LOGIN),
     )
-
-
-def _goes_itself(host: Host) -> bool:
-    return "url" in (host.planned.entry or {})
-
-
-def _slowest(seen: Seen) -> float | None:
-    """How long the server itself took, as far as that is known for certain."""
-    if seen.heard is None or not seen.heard.works:
-        return None
-    if seen.report is None:
-        return min(seen.heard.seconds, 2.0)  # what is beside it may have been slow
-    return float(seen.report["answer"]["seconds"])

@@ -105,8 +105,9 @@ class Heard(NamedTuple):
 class Host(NamedTuple):
     """What was seen of the host for one server, as the judges take it.
 
-    ``heard`` is the handshake through the gateway, None where there was none; ``secrets`` is None
-    for a server without a route; ``unset`` the verdict on a variable that this shell lacks.
+    ``heard`` is the handshake from this host, None where there was none, ``inside`` the one from
+    the container; ``secrets`` is None for a server without a route; ``unset`` the verdict on a
+    variable that this shell lacks.
     """
 
     planned: Planned
@@ -114,6 +115,7 @@ class Host(NamedTuple):
     written: Written
     secrets: Secrets | None = None
     heard: Heard | None = None
+    inside: Heard | None = None
     unset: Verdict | None = None
 
     @property
@@ -130,21 +132,31 @@ class Host(NamedTuple):
 
     @property
     def works(self) -> bool:
-        return self.heard is not None and self.heard.works
+        """Whether the server answers where the traffic starts."""
+        there = self.inside or self.heard
+        return there is not None and there.works
 
     @property
-    def from_inside(self) -> bool:
-        return self.heard is not None and self.heard.place != "host"
+    def answers_here(self) -> bool:
+        """Whether it answers this host, be it that it does not answer the container."""
+        return self.heard is not None and self.heard.works
 
     @property
     def code(self) -> str:
         """What the gateway or the bridge says is wrong; "" if nothing, or nobody was asked."""
-        return "" if self.heard is None or self.works else self.heard.outcome.code
+        return self._broken.outcome.code if self._broken else ""
+
+    @property
+    def _broken(self) -> Heard | None:
+        """The handshake that failed, and whose words count: the host's own before another."""
+        if self.works or self.answers_here:
+            return None
+        return self.heard or self.inside
 
     @property
     def words(self) -> str:
         """The same in words, without the name before them and the advice behind them."""
-        said = self.heard.outcome.message if self.heard and not self.works else ""
+        said = self._broken.outcome.message if self._broken else ""
         text = said.removeprefix(f"{self.name.strip('`')}: ")
         for advice in ("; run `mcpconf explain ", "; run `mcpconf sync`, then"):
             text = text.partition(advice)[0]

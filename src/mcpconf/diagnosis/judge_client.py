@@ -24,15 +24,14 @@ from mcpconf.plan.terms import shell_word
 
 _SOON = 2.0  # seconds: what `claude -p` waits for (fact 61)
 _HASH = 16
-_PROBED = 0.73  # of MCP_TIMEOUT is left when the probe of 2.1.328 has had its part (fact 53)
 
 
 class Using(NamedTuple):
     """What the judgement depends on, for one server.
 
     ``remote`` is the server as the client itself connects to it, None where it starts a process;
-    ``seconds`` is how long the server took to list its tools, None where it did not.
-    ``wants_login``: it asked for one; ``refused``: it answered 401 or 403.
+    ``seconds`` is how long a process took to list its tools, None where it did not or is none.
+    ``wants_login``: the server asked for one.
     """
 
     server: Server
@@ -40,7 +39,6 @@ class Using(NamedTuple):
     remote: Remote | None
     seconds: float | None = None
     wants_login: bool = False
-    refused: bool = False
 
 
 def judge_client(asking: Using, memory: Remembered) -> Judged:
@@ -51,8 +49,7 @@ def judge_client(asking: Using, memory: Remembered) -> Judged:
         causes += _tokenless(asking, asking.remote, memory)
         causes += _orphaned(asking, asking.remote, memory)
         causes += _proxy(asking, asking.remote, memory)
-        causes += _empty(asking, asking.remote)
-    causes += _slow(asking, memory)
+    causes += _slow(asking)
     return Judged(tuple(causes))
 
 
@@ -164,35 +161,11 @@ def _plain(text: str) -> bool:
     return all(c.isascii() and (c.isalnum() or c in ".,-_:*/") for c in text)
 
 
-def _empty(asking: Using, remote: Remote) -> Iterator[Verdict]:
-    """An empty Authorization counts as one (fact 50)."""
-    for header, text in remote.headers.items():
-        if header.lower() != "authorization" or text.reveal().strip() or not asking.refused:
-            continue
-        name = quote(asking.server.name)
-        message = f"the header {quote(header)} of {name} is empty, which switches the login off"
-        at = asking.server.origin.at("headers", header)
-        unset = "".join(f"; `{v}` is empty" for v in text.variables[:1])
-        notes = (f"Claude Code begins no sign-in where there is such a header{unset}",)
-        ways = ("take the header out, or give the variable a value",)
-        yield Verdict(Rung.SECRET, Finding("MC297", message, at, notes, ways))
-
-
-def _slow(asking: Using, memory: Remembered) -> Iterator[Verdict]:
-    """A server that answers, and later than the client waits for it."""
+def _slow(asking: Using) -> Iterator[Verdict]:
+    """A process that takes longer than `claude -p` waits; of others the wire knows more."""
     seconds, name = asking.seconds, quote(asking.server.name)
-    if seconds is None:
-        return
-    probed = asking.client.version != "2.1.197"
-    patience = memory.timeout * (_PROBED if probed else 1.0)
-    if seconds > patience:
-        text = f"{name} takes {seconds:.1f} s, and Claude Code waits for {patience:.1f} s"
-        longer = max(30, int(seconds * 3)) * 1000
-        remedy = Remedy(f"export MCP_TIMEOUT={longer}")
-        notes = (f"MCP_TIMEOUT is {memory.timeout * 1000:.0f} (milliseconds)",)
-        yield _verdict("MC286", text, asking.server.origin, notes, remedy)
-    elif seconds > _SOON:
-        text = f"{name} takes {seconds:.1f} s to list its tools"
+    if seconds is not None and seconds > _SOON:
+        text = f"{name} takes {seconds:.1f} s to start and list its tools"
         notes = ("`claude -p` waits about 2 s, then goes on without the tools (pending)",)
         remedy = Remedy("export MCP_CONNECTION_NONBLOCKING=0 MCP_CONNECT_TIMEOUT_MS=30000")
         yield _verdict("MC285", text, asking.server.origin, notes, remedy)

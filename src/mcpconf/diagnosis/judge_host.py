@@ -85,7 +85,7 @@ def _way_in(host: Host) -> Iterator[Verdict]:
     elif host.words.startswith("no gateway answers"):
         text = "the gateway runs, but takes no connections on its socket"
         yield host.verdict(Rung.GATEWAY, "MC218", text, (host.words,), _REPLACED)
-    if host.gateway.unheard and not (host.works and host.from_inside):
+    if host.gateway.unheard and not (host.inside and host.inside.works):
         missing = ", ".join(f"`{a}`" for a in host.gateway.unheard)
         text = f"the gateway does not listen on {missing}, where containers look for it"
         notes = ("it decided where to listen when it started; the settings are newer",)

@@ -17,7 +17,7 @@ _GATEWAY_HAS_NOT = "is not set where the gateway runs"
 
 def behind(host: Host) -> Iterator[Verdict]:
     """What keeps the gateway from asking the server, as far as it says so itself."""
-    if host.works:
+    if host.works or host.answers_here:
         return
     missing = host.secrets.missing if host.secrets else None
     code = host.code or (missing.code if missing else "")

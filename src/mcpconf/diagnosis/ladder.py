@@ -10,17 +10,21 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from mcpconf.compiler import Compilation
+from mcpconf.containers.running import Container, Place
 from mcpconf.contract import dump_bridge, load_bridge
-from mcpconf.diagnosis import judge_config
-from mcpconf.diagnosis.attempt import Tried, Try, World, attempt
+from mcpconf.diagnosis import judge_config, look_container
+from mcpconf.diagnosis.attempt import WIRE, Tried, Try, World, attempt
 from mcpconf.diagnosis.conclude import Seen, conclude, way_of
+from mcpconf.diagnosis.container_facts import InContainer, NoContainer, Sync, sync_of, wish_of
 from mcpconf.diagnosis.evidence import Gateway, Remembered, Written
-from mcpconf.diagnosis.look_client import look_at_client
+from mcpconf.diagnosis.look_client import look_at_client, patience, remembered
+from mcpconf.diagnosis.look_container import Look
 from mcpconf.diagnosis.look_host import look_at_gateway, look_at_written
 from mcpconf.diagnosis.model import Diagnosis
+from mcpconf.names import quote
 from mcpconf.plan.terms import Planned
 from mcpconf.readers.around import Target
 from mcpconf.readers.inputs import Configuration
@@ -30,7 +34,6 @@ from mcpconf.service import only, waiting
 
 _THREADS = 24
 
-T = TypeVar("T")
 Told = Callable[[str, str], None]
 
 
@@ -51,12 +54,6 @@ class Asked(NamedTuple):
     start_here: bool = False
 
 
-class _Looks(NamedTuple):
-    gateway: Gateway
-    written: Written
-    memory: Remembered
-
-
 def diagnose(asked: Asked, told: Told = lambda _name, _what: None) -> tuple[Diagnosis, ...]:
     """Diagnose the servers.  ``told`` hears what is being done, with a server's name or ""."""
     pool = ThreadPoolExecutor(_THREADS, "mcpconf-look")
@@ -67,28 +64,80 @@ def diagnose(asked: Asked, told: Told = lambda _name, _what: None) -> tuple[Diag
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+class _Looks:
+    """The looks at the surroundings, once for all servers; each is awaited by whoever needs it."""
+
+    def __init__(self, asked: Asked, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        request = asked.configuration.request
+        self.asked, self.names, self.pool = asked, names, pool
+        self.gateway = loop.run_in_executor(
+            pool, look_at_gateway, asked.places, asked.target.project
+        )
+        self.written = loop.run_in_executor(pool, look_at_written, asked.compiled, asked.target)
+        self.sync = loop.run_in_executor(pool, sync_of, asked.target.container)
+        self.container = loop.run_in_executor(
+            pool, look_container.find, _place(asked), asked.environ, asked.container
+        )
+        self.memory = loop.run_in_executor(
+            pool,
+            look_at_client,
+            Path(config_directory(request)),
+            Path(request.home),
+            asked.configuration.cwd,
+            names,
+            asked.compiled.survey.declared.variables,
+        )
+        self.inside = asyncio.create_task(self._look_inside())
+
+    async def _look_inside(self) -> InContainer | NoContainer:
+        container, asked = await self.container, self.asked
+        if isinstance(container, NoContainer):
+            return container
+        rows = asked.compiled.plan.egress.rows
+        found = [p for n in self.names if (p := judge_config.planned_of(n, asked.compiled))]
+        wishes = tuple(w for p in found if (w := wish_of(p, rows)))
+        targets = {p.classified.server.name: t for p in found if (t := _target(asked, p))}
+        look = Look(asked.configuration.cwd, wishes, targets)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.pool, look_container.look, container, look)
+
+
+def _place(asked: Asked) -> Place:
+    """What the project's containers are known by."""
+    configuration = asked.configuration
+    root = str(asked.target.root or configuration.cwd)
+    roots = dict.fromkeys((root, configuration.cwd, configuration.key))
+    return Place(asked.target.container, tuple(roots))
+
+
 async def _climb(
     asked: Asked, told: Told, pool: ThreadPoolExecutor, folder: Path
 ) -> tuple[Diagnosis, ...]:
     names = judge_config.known(asked.names, asked.compiled)
-    looks = await _look(asked, pool, names)
-    bridge = _way_in(asked, looks, folder)
+    told("", f"looking at {len(names)} server{'' if len(names) == 1 else 's'}")
+    looks = _Looks(asked, names, pool)
 
     async def one(name: str) -> Diagnosis:
         began = time.monotonic()
         planned = judge_config.planned_of(name, asked.compiled)
-        tried, unseen = await _try(asked, planned, bridge, pool)
+        way = way_of(planned)
+        tried = await _try(planned, looks, folder)
+        there = await looks.inside if way != "nowhere" else None
         seen = Seen(
             name=name,
             compiled=asked.compiled,
             client=asked.configuration.request.client,
-            gateway=looks.gateway,
-            written=looks.written,
-            memory=looks.memory,
+            gateway=await looks.gateway,
+            written=await looks.written,
+            memory=_memory(await looks.memory, there),
             heard=tried.heard,
             secrets=tried.secrets,
             report=tried.report,
-            unseen=unseen,
+            inside=there if isinstance(there, InContainer) else None,
+            sync=await looks.sync,
+            kind=asked.target.kind,
+            unseen=_unseen(way, there, asked),
         )
         found = conclude(seen)
         told(name, "works" if found.works else "looked at")
@@ -97,28 +146,34 @@ async def _climb(
     return tuple(await asyncio.gather(*map(one, names)))
 
 
-async def _look(asked: Asked, pool: ThreadPoolExecutor, names: tuple[str, ...]) -> _Looks:
-    loop = asyncio.get_running_loop()
-    request = asked.configuration.request
-    client = (
-        Path(config_directory(request)),
-        Path(request.home),
-        asked.configuration.cwd,
-        names,
-        asked.compiled.survey.declared.variables,
-    )
-    gateway, written, memory = await asyncio.gather(
-        loop.run_in_executor(pool, look_at_gateway, asked.places, asked.target.project),
-        loop.run_in_executor(pool, look_at_written, asked.compiled, asked.target),
-        loop.run_in_executor(pool, look_at_client, *client),
-    )
-    return _Looks(gateway, written, memory)
+def _memory(here: Remembered, there: InContainer | NoContainer | None) -> Remembered:
+    """What the client remembers where it runs."""
+    if not isinstance(there, InContainer):
+        return here
+    found = remembered(there.client.get("needs-auth"), there.client.get("credentials"), time.time())
+    return found._replace(place=there.name, timeout=patience(there.environ.get("MCP_TIMEOUT")))
 
 
-def _way_in(asked: Asked, looks: _Looks, folder: Path) -> Path | None:
+def _unseen(way: str, there: InContainer | NoContainer | None, asked: Asked) -> tuple[str, ...]:
+    """What could not be looked at."""
+    if isinstance(there, InContainer):
+        return there.unseen
+    if there is None:
+        return ()
+    why = there.why or "no container of this project runs"
+    if there.kind == "several":
+        why = f"{why}: say which with --container ({', '.join(map(quote, there.names))})"
+    if way == "container" and not asked.start_here:
+        return (f"it starts in the container, and {why}; --start-here tries it on this host",)
+    return (f"the container: {why}",)
+
+
+async def _way_in(looks: _Looks, folder: Path) -> Path | None:
     """A bridge.json for this host, with the gateway's own socket; None where it leads nowhere."""
-    if not looks.gateway.answers or looks.written.bridge:
+    gateway, written = await looks.gateway, await looks.written
+    if not gateway.answers or written.bridge:
         return None
+    asked = looks.asked
     there = load_bridge((asked.target.container / "bridge.json").read_text("utf-8"))
     path = folder / "bridge.json"
     socket = str(asked.places.gateway / only.SOCKET)
@@ -126,26 +181,17 @@ def _way_in(asked: Asked, looks: _Looks, folder: Path) -> Path | None:
     return path
 
 
-async def _try(
-    asked: Asked, planned: Planned | None, bridge: Path | None, pool: ThreadPoolExecutor
-) -> tuple[Tried, tuple[str, ...]]:
-    """Try one server from this host; and what of it could not be tried."""
-    way = way_of(planned)
-    if planned is None or way == "nowhere":
-        return Tried(), ()
-    if way == "container" and not asked.start_here:
-        return Tried(), ("it starts in the container, and none runs that could be looked into",)
-    world = World(
-        asked.places,
-        asked.target.project,
-        asked.configuration.cwd,
-        asked.environ,
-        asked.configuration.request.client.version,
-        pool,
-    )
+async def _try(planned: Planned | None, looks: _Looks, folder: Path) -> Tried:
+    """Try one server from this host, where that can tell something."""
+    way, asked = way_of(planned), looks.asked
+    if planned is None or way == "nowhere" or (way == "container" and not asked.start_here):
+        return Tried()
+    if way == "direct" and not isinstance(await looks.container, NoContainer):
+        return Tried()
     server = planned.classified.server
-    one = Try(server.name, server.id, route=planned.route, target=_target(planned, way))
-    if way == "container" or (way == "gateway" and bridge is not None):
+    one = Try(server.name, server.id, route=planned.route, target=_target(asked, planned))
+    bridge = await _way_in(looks, folder) if way == "gateway" else None
+    if way == "container" or bridge is not None:
         setting = waiting.Setting(
             bridge=bridge or Path(),
             cwd=asked.configuration.cwd,
@@ -155,15 +201,29 @@ async def _try(
         )
         how = waiting.asked([planned], setting)[0]
         one = one._replace(command=how.command, env=how.env)
-    return await attempt(one, world), ()
+    return await attempt(one, _world(looks))
 
 
-def _target(planned: Planned, way: str) -> dict[str, Any] | None:
+def _world(looks: _Looks) -> World:
+    configuration = looks.asked.configuration
+    return World(
+        looks.asked.places,
+        looks.asked.target.project,
+        configuration.cwd,
+        looks.asked.environ,
+        configuration.request.client.version,
+        looks.pool,
+    )
+
+
+def _target(asked: Asked, planned: Planned) -> dict[str, Any] | None:
     """What the wire is asked for a server that the container reaches by itself."""
     entry = planned.entry or {}
-    if way != "direct":
+    if way_of(planned) != "direct":
         return None
     args, headers = entry.get("args"), entry.get("headers")
     url = args[1] if isinstance(args, list) else entry.get("url")
     given = {str(k): str(v) for k, v in headers.items()} if isinstance(headers, dict) else {}
-    return {"url": str(url), "type": "http", "headers": given, "proxy": ""}
+    client = asked.configuration.request.client.version
+    asks = {"url": str(url), "type": "http", "headers": given}
+    return {**asks, "proxy": "", "seconds": WIRE, "client": client}

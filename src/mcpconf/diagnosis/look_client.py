@@ -96,19 +96,24 @@ def _newest(logs: Path, name: str) -> str:
 
 def with_surroundings(found: Remembered, variables: Variables) -> Remembered:
     """The same with what the client's variables say: how long it waits, and which proxy it asks."""
-    text = variables.get("MCP_TIMEOUT") or ""
-    timeout = int(text) / 1000 if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004
     names = (*PROXIES, *_ALL)
     proxy = next((n for n in names if (variables.get(n) or "").strip()), "")
     exempt = next((v for n in _NO_PROXY if (v := variables.get(n))), "")
     dead, far = _tried(variables.get(proxy) or "") if proxy else ("", False)
     return found._replace(
-        timeout=timeout or _TIMEOUT,
+        timeout=patience(variables.get("MCP_TIMEOUT")),
         proxy=proxy,
         exempt=tuple(e.strip() for e in exempt.split(",") if e.strip()),
         dead=dead,
         far=far,
     )
+
+
+def patience(text: str | None) -> float:
+    """What MCP_TIMEOUT says (milliseconds), in seconds; the client's own patience otherwise."""
+    said = (text or "").strip()
+    usable = said.isascii() and said.isdigit() and len(said) < 10  # noqa: PLR2004
+    return (int(said) / 1000 if usable else 0.0) or _TIMEOUT
 
 
 def _tried(proxy: str) -> tuple[str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpconf.diagnosis.evidence import Host
+from mcpconf.diagnosis.evidence import Heard, Host
 from mcpconf.diagnosis.model import Rung, Step
 from mcpconf.names import quote
 
@@ -18,7 +18,7 @@ def host_steps(host: Host) -> Iterator[Step]:
         yield _gateway(host)
         yield from _secrets(host)
     if host.heard is not None:
-        yield _handshake(host)
+        yield _handshake(host, host.heard)
 
 
 def _sync(host: Host) -> Step:
@@ -62,9 +62,7 @@ def _secrets(host: Host) -> Iterator[Step]:
         yield Step(Rung.SECRET, "host", "looked at the login", came, secrets.login.state == "valid")
 
 
-def _handshake(host: Host) -> Step:
-    heard = host.heard
-    assert heard is not None
+def _handshake(host: Host, heard: Heard) -> Step:
     through = {True: "through bridge and gateway", False: "as the container does"}
     tried = f"greeted it {through[host.planned.route is not None]}"
     ms = heard.seconds * 1000
