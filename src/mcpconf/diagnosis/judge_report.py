@@ -30,7 +30,6 @@ class About(NamedTuple):
         type: "http" or "sse", as configured.
         headers: names of the headers that went out with "configured".
         keys: those of them that look like credentials; None: all but Authorization.
-        empty_authorization: an Authorization is configured whose value is empty.
         helper: a headersHelper has made some of them.
         signed_in: one of them is the token of a stored login.
         has_login: the gateway keeps a login of its own for it, which was not sent.
@@ -52,7 +51,6 @@ class About(NamedTuple):
     type: str = "http"
     headers: tuple[str, ...] = ()
     keys: tuple[str, ...] | None = None
-    empty_authorization: bool = False
     helper: bool = False
     signed_in: bool = False
     has_login: bool = False
@@ -204,6 +202,7 @@ class Seen:
         whole = Told(report)
         self.stations = whole.parts("stations")
         self.answer = whole.part("answer")
+        self.sent = whole.parts("sent")
         self.works = self.answer.flag("works") is True
         self.stopped = self.answer.text("stopped")
         self.seconds = self.answer.number("seconds") or 0.0
@@ -223,6 +222,15 @@ class Seen:
         way = "configured" if configured else "nothing"
         found = [s for s in self.of("call") if s.text("call") == name and s.text("with") == way]
         return Call(found[-1]._given) if found else Call(None)  # noqa: SLF001  of its own kind
+
+    def sent_as(self, name: str) -> Told:
+        """The shape of a header that was sent; nothing where it was not."""
+        return next((h for h in self.sent if h.text("name").lower() == name), Told(None))
+
+    @property
+    def unset(self) -> tuple[tuple[str, str], ...]:
+        """Headers that went out with a variable in them literally, and the variable."""
+        return tuple((h.text("name"), v) for h in self.sent for v in h.texts("unset"))
 
     @property
     def main(self) -> Call:

@@ -22,6 +22,8 @@ value, no user name, password or query of a URL, no session's id is in it, nor a
 (``***``), though servers like to repeat them::
 
     version   1
+    sent      [{"name", "length", "scheme": "Bearer" | "Basic" | … | "", "unset": [names of the
+              variables that stand in it literally]}]: the configured headers, without values
     stations  a list, in the order in which they were passed; see below
     answer    {"works": bool, "tools": int | null, "more": bool, "transport": "http" | "sse" | "",
                "era": "" | "legacy" | "modern", "protocol": text, "server": text, "first_ms": float,

@@ -33,9 +33,9 @@ def ask(target: Mapping[str, Any]) -> Report:
     try:
         place = place_of(wanted.url)
     except Fault:
-        return _report([], clock, "url", ["its URL cannot be read"])
+        return _report(wanted, clock, stopped="url", unseen="its URL cannot be read")
     if wanted.type not in ("http", "sse"):
-        return _report([], clock, "", [f"type {wanted.mask.text(wanted.type, 20)}"])
+        return _report(wanted, clock, unseen=f"type {wanted.mask.text(wanted.type, 20)}")
     road = Road(_proxy(wanted, place), Trust(wanted.ca, wanted.roots), clock)
     caller = Caller(wanted, road)
     talk = Talk(caller, place, clock)
@@ -44,7 +44,7 @@ def ask(target: Mapping[str, Any]) -> Report:
     finally:
         caller.close()
     _look_at_login(wanted, road, place, talk, clock)
-    return _report(road.stations, clock, _stopped(talk), [], talk)
+    return _report(wanted, clock, talk, stopped=_stopped(talk))
 
 
 def ask_all(targets: Sequence[Mapping[str, Any]]) -> list[Report]:
@@ -59,7 +59,10 @@ def ask_all(targets: Sequence[Mapping[str, Any]]) -> list[Report]:
         thread.start()
     for thread, target in zip(threads, targets):  # noqa: B905  Python 3.9
         thread.join(Target(target).seconds + _SLACK)
-    return [report or _report([], Clock(0), "", ["it took too long"]) for report in reports]
+    return [
+        report or _report(Target(target), Clock(0), unseen="it took too long")
+        for report, target in zip(reports, targets)  # noqa: B905
+    ]
 
 
 def _proxy(target: Target, place: Place) -> str:
@@ -102,14 +105,10 @@ def _stopped(talk: Talk) -> str:
 
 
 def _report(
-    stations: list[dict[str, Any]],
-    clock: Clock,
-    stopped: str,
-    unseen: list[str],
-    talk: Talk | None = None,
+    target: Target, clock: Clock, talk: Talk | None = None, *, stopped: str = "", unseen: str = ""
 ) -> Report:
     answer = {
-        "works": bool(talk) and not stopped and talk.tools is not None if talk else False,
+        "works": talk is not None and not stopped and talk.tools is not None,
         "tools": talk.tools if talk and not stopped else None,
         "more": talk.more if talk else False,
         "transport": talk.transport if talk else "",
@@ -119,6 +118,7 @@ def _report(
         "first_ms": talk.first_ms if talk else None,
         "stopped": stopped,
         "seconds": round(clock.ms() / 1000, 2),
-        "unseen": unseen,
+        "unseen": [unseen] if unseen else [],
     }
-    return {"version": 1, "stations": stations, "answer": answer}
+    stations = talk.told if talk else []
+    return {"version": 1, "sent": target.sent(), "stations": stations, "answer": answer}

@@ -20,6 +20,7 @@ _PORTS = {"https": 443, "http": 80}
 _KEPT = "!$%&()*+,/:;=?@[]^|~'-._"
 _MODERN_SINCE = (2, 1, 300)
 _SECONDS = 10.0
+_SCHEMES_KNOWN = ("Bearer", "Basic", "Token", "Digest", "Apikey", "Negotiate")
 _TOP = 65535
 
 
@@ -105,6 +106,18 @@ class Target:
     def has_authorization(self) -> bool:
         return any(name.lower() == "authorization" for name in self.headers)
 
+    def sent(self) -> list[dict[str, object]]:
+        """The shape of each configured header."""
+        return [
+            {
+                "name": printable(name, 60),
+                "length": len(value.strip()),
+                "scheme": _scheme(value),
+                "unset": [printable(found[1], 60) for found in _REFERENCE.finditer(value)],
+            }
+            for name, value in self.headers.items()
+        ]
+
     def _secrets(self) -> list[str]:
         found = [value for value in self.headers.values() if value]
         for url in (self.url, self.proxy):
@@ -115,6 +128,11 @@ class Target:
             except ValueError:
                 found.append(url)
         return [text for text in found if text]
+
+
+def _scheme(value: str) -> str:
+    first = value.split(None, 1)[0].capitalize() if " " in value.strip() else ""
+    return first if first in _SCHEMES_KNOWN else ""
 
 
 def _headers(given: Mapping[str, Any]) -> dict[str, str]:
