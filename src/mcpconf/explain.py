@@ -114,7 +114,7 @@ def _server(
     elif isinstance(deciding.server, Server):
         lines.append(Line("container", f"nothing, because it is {deciding.state.value}"))
     at = [d.server.origin for d in definitions]
-    found = tuple(f for f in compiled.findings if _concerns(f, at))
+    found = tuple(f for f in compiled.findings if concerns(f, at))
     return Explanation(name, "server", tuple(lines), found)
 
 
@@ -143,7 +143,8 @@ def _planned(planned: Planned, compiled: Compilation) -> Iterator[Line]:
             yield Line("adds", f"the header {quote(header)}, read where it is written")
 
 
-def _concerns(finding: Finding, places: Iterable[Origin]) -> bool:
+def concerns(finding: Finding, places: Iterable[Origin]) -> bool:
+    """Whether a finding stands within one of these places."""
     origin = finding.origin
     return origin is not None and any(
         origin.source is p.source and origin.pointer[: len(p.pointer)] == p.pointer

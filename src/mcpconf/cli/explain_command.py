@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mcpconf import report
-from mcpconf.cli import live_commands
+from mcpconf.cli import asked_text, live_commands
 from mcpconf.cli import options as o
 from mcpconf.cli.compile_commands import compiled_project
 from mcpconf.clients import NEWEST
@@ -16,7 +16,10 @@ from mcpconf.survey import kinds
 
 Question = Annotated[
     str | None,
-    typer.Argument(metavar="NAME|HOST|CODE", help="A server, a host or URL, or a code."),
+    typer.Argument(
+        metavar="NAME|HOST|CODE|TEXT|FILE",
+        help="A server, host, URL or code; an error text; a log of Claude Code; - is stdin.",
+    ),
 ]
 
 
@@ -42,7 +45,7 @@ def explain(
     if live and not offline:
         where = live_commands.Where(home, project, client, out, home_mcp_json)
         wishes = live_commands.Wishes(format, fix, container or "", start_here)
-        live_commands.explain_live([question] if question else [], where, wishes)
+        live_commands.explain_live(asked_text.names_in(question, where), where, wishes)
     if question is None or live:
         why = "--live asks the network, --offline forbids it" if live else "explain what?"
         raise Usage(why, help="mcpconf explain NAME, or all servers: mcpconf explain --live")
@@ -50,7 +53,7 @@ def explain(
     if answer is None:
         looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
         compiled, _, facts = compiled_project(*looked)
-        answer = explaining.explain(question, compiled, kinds(compiled.survey, facts))
+        answer = asked_text.answer(question, compiled, kinds(compiled.survey, facts))
     if format is o.Format.JSON:
         report.as_json(view.explanation_json(answer))
     else:

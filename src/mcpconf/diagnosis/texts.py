@@ -1,0 +1,191 @@
+"""``explain TEXT``: which causes an error text can have, and about which server it is.  Pure.
+
+In: a text that somebody copied, and the compilation.  Out: an explanation with one line a cause,
+the most likely first, without those that the entry rules out.  What cannot be told from the text
+alone is told by ``--live``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mcpconf import explain as explaining
+from mcpconf.codes import RULES
+from mcpconf.compiler import Compilation
+from mcpconf.diagnosis.said import Cause, Said, causes, read
+from mcpconf.diagnosis.tells import TELLS
+from mcpconf.diagnosis.whom import About, abouts_of, at_place, findings, of_entry, places
+from mcpconf.explain import Explanation, Line
+from mcpconf.masking import mask_arg
+from mcpconf.model import Classified, Remote, Server
+from mcpconf.names import quote
+from mcpconf.plan.terms import shell_word
+from mcpconf.secret import MASK, harmless
+
+_MOST_CAUSES = 8  # lines; the rest is named in one
+_MOST_SERVERS = 8
+_MOST_HOSTS = 3
+_SHORTEST_SECRET = 6
+_CUT = 300
+_LOOKED_AT = 2000  # characters
+
+_OF_PROGRAMS = frozenset(range(207, 212)) | {294, 296}
+_OF_NETWORK = frozenset(range(223, 281)) | {284, 290, 291, 293, 295, 297}
+_OF_TLS = frozenset({250, 251, 252, 253, 255})
+
+
+def is_text(question: str) -> bool:
+    """Whether a question is rather a text than a name, a host or a code."""
+    words = question.split(maxsplit=1)
+    return len(words) > 1 or any(c in question for c in "\"'\n\x1b")
+
+
+def explain_text(
+    question: str, compiled: Compilation, kinds: Mapping[int, Classified]
+) -> Explanation | None:
+    """Answer a text; None where nothing in it is recognised."""
+    said = read(question)
+    if not said:
+        return None
+    lines = list(lines_of(said, question, compiled, kinds))
+    subject = quote(shown(said[0].line, compiled), 100).strip("`")
+    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+    return Explanation(subject + more, "text", tuple(lines))
+
+
+def with_servers(answer: Explanation, question: str, compiled: Compilation) -> Explanation:
+    """The answer about a host or URL, and the servers that connect to it."""
+    if answer.kind != "host":
+        return answer
+    abouts = [of_entry(r, Said("", None)) for r in at_place(question, compiled)]
+    lines = [
+        Line("server", f"{quote(a.name)}: {a.shown}", a.server.origin if a.server else None)
+        for a in abouts
+    ]
+    tell = [Line("tell", _which([a.name for a in abouts], compiled))] if abouts else []
+    return answer._replace(lines=(*answer.lines, *lines, *tell))
+
+
+def concerned(question: str, compiled: Compilation) -> tuple[str, ...]:
+    """Names of the servers that a text is about."""
+    if not is_text(question) and (there := at_place(question, compiled)):
+        return tuple(r.server.name for r in there)
+    found = [about.name for said in read(question) for about in abouts_of(said, question, compiled)]
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def lines_of(
+    said: Sequence[Said], text: str, compiled: Compilation, kinds: Mapping[int, Classified]
+) -> Iterator[Line]:
+    """What is to be said of each recognised line."""
+    named: list[str] = []
+    for one in said[:_MOST_SERVERS]:
+        if len(said) > 1:
+            yield Line("line", quote(shown(one.line, compiled), 100).strip("`"))
+        abouts = abouts_of(one, text, compiled)
+        hosts = {} if any(a.server for a in abouts) else _hosts(one.line, compiled, kinds)
+        if one.phrase:
+            yield Line("means", one.phrase.means)
+        for about in abouts:
+            if about.server:
+                named.append(about.name)
+                yield Line("server", f"{quote(about.name)}: {about.shown}", about.server.origin)
+        if one.phrase:
+            closed = any(lines[0].label == "closed" for lines in hosts.values() if lines)
+            yield from _causes(ranked(causes(one.phrase), abouts, compiled, closed=closed))
+        for host, lines in hosts.items():
+            yield Line("host", host)
+            yield from lines
+    if named or not places(text[:_LOOKED_AT]):
+        yield Line("tell", _which(named, compiled))
+    else:
+        yield Line("tell", "whether the firewall did it: mcpconf firewall blocked")
+
+
+def ranked(
+    possible: Sequence[Cause], abouts: Sequence[About], compiled: Compilation, *, closed: bool
+) -> list[str]:
+    """The codes that remain, those first that a finding or the whitelist speaks for."""
+    left = [c.code for c in possible if any(_fits(c, about) for about in abouts or [About()])]
+    seen = {f.code for about in abouts for f in findings(about, compiled)}
+    if closed and "MC230" in left:
+        seen.add("MC230")
+    return list(dict.fromkeys([c for c in left if c in seen] + left))
+
+
+def _fits(cause: Cause, about: About) -> bool:
+    number = int(cause.code[2:])
+    conditions = {
+        "n": about.authorization is not True,
+        "a": about.authorization is not False,
+        "k": about.other_headers is not False,
+        "c": about.bridge is not False,
+    }
+    if not all(conditions[letter] for letter in cause.when):
+        return False
+    if about.bridge:  # whatever is behind it
+        return True
+    if about.remote is True and number in _OF_PROGRAMS:
+        return False
+    if about.remote is False and number in _OF_NETWORK:
+        return False
+    tls = {True: {254}, False: _OF_TLS, None: set[int]()}[about.tls]
+    sse = {True: {280}, False: {279}, None: set[int]()}[about.sse]
+    return number not in tls | sse
+
+
+def _causes(codes: Sequence[str]) -> Iterator[Line]:
+    for code in codes[:_MOST_CAUSES]:
+        yield Line(code, f"{RULES[code].title}: {TELLS[int(code[2:])]}")
+    rest = [f"{code} {RULES[code].title}" for code in codes[_MOST_CAUSES:]]
+    if rest:
+        yield Line("rarer", "; ".join(rest))
+
+
+def _which(names: Sequence[str], compiled: Compilation) -> str:
+    if names:
+        commands = (f"mcpconf explain {shell_word(n)} --live" for n in dict.fromkeys(names))
+        return f"which of them it is: {'; '.join(commands)}"
+    known = dict.fromkeys(r.server.name for r in compiled.survey.resolved)
+    shown_names = ", ".join(quote(n) for n in list(known)[:_MOST_SERVERS])
+    return "which of them it is: mcpconf explain NAME --live" + (
+        f"; servers: {shown_names}" if shown_names else ""
+    )
+
+
+def _hosts(
+    line: str, compiled: Compilation, kinds: Mapping[int, Classified]
+) -> dict[str, tuple[Line, ...]]:
+    """What the whitelist says of the hosts that a line names."""
+    found = {}
+    for host in places(line)[:_MOST_HOSTS]:
+        answer = explaining.explain(host, compiled, kinds)
+        if answer.kind == "host":
+            found[host] = answer.lines
+    return found
+
+
+# --- showing ----------------------------------------------------------------------------------
+
+
+def shown(text: str, compiled: Compilation) -> str:
+    """A foreign line for people: cut, without what looks like a secret or is one here."""
+    for secret in sorted(_secrets(compiled), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return mask_arg(text[: 4 * _CUT])[:_CUT]
+
+
+def _secrets(compiled: Compilation) -> set[str]:
+    """Configured values of headers and variables, whole and without the scheme before them."""
+    values: set[str] = set()
+    for resolved in compiled.survey.resolved:
+        if not isinstance(resolved.server, Server):
+            continue
+        transport = resolved.server.transport
+        if isinstance(transport, Remote):
+            values.update(text.reveal() for text in transport.headers.values())
+        else:
+            named = transport.env.items()
+            values.update(t.reveal() for n, t in named if not harmless(n, t.reveal()))
+    values |= {value.partition(" ")[2] for value in values}
+    return {v for v in values if len(v) >= _SHORTEST_SECRET}
