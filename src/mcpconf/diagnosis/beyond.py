@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mcpconf.diagnosis.container_facts import InContainer
@@ -12,7 +12,7 @@ from mcpconf.diagnosis.judge_trouble import wants_login
 from mcpconf.diagnosis.judge_wire import judge_wire
 from mcpconf.diagnosis.model import Rung, Step, Verdict
 from mcpconf.model import Remote
-from mcpconf.secret import shown_url
+from mcpconf.secret import random_looking, secret_name, shown_url
 
 _WANTS_LOGIN = "MC223"
 _STATIONS = {
@@ -75,7 +75,7 @@ def about(asked: Asked) -> About:
         through_gateway=route is not None,
         type=remote.type if remote else "http",
         headers=tuple(names),
-        empty_authorization=_empty_authorization(remote),
+        keys=_keys(remote, names),
         helper=route is not None and route.headers_helper is not None,
         signed_in=bool(secrets and secrets.bearer),
         has_login=bool(secrets and secrets.login.state != "none" and not secrets.bearer),
@@ -87,12 +87,17 @@ def about(asked: Asked) -> About:
     )
 
 
-def _empty_authorization(remote: Remote | None) -> bool:
-    headers = remote.headers if remote else {}
-    return any(
-        name.lower() == "authorization" and not text.reveal().strip()
-        for name, text in headers.items()
-    )
+def _keys(remote: Remote | None, names: Sequence[str]) -> tuple[str, ...]:
+    """The headers that look like credentials; what a helper or a login added is one."""
+    written = remote.headers if remote else {}
+
+    def is_key(name: str) -> bool:
+        text = written.get(name)
+        if text is None or secret_name(name) or text.variables:
+            return True
+        return random_looking(text.reveal())
+
+    return tuple(filter(is_key, names))
 
 
 def _firewall(asked: Asked) -> str:

@@ -15,13 +15,20 @@ from mcpconf.client_state.stale import FRESH
 from mcpconf.clients import Client
 from mcpconf.credentials.address import is_near
 from mcpconf.diagnosis.evidence import Judged, Login, Remembered
-from mcpconf.diagnosis.model import Remedy, Rung, Verdict
+from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
 from mcpconf.findings import Finding
 from mcpconf.model import Remote, Server, sha256_hex
 from mcpconf.names import quote
 from mcpconf.origin import Origin
 from mcpconf.plan.terms import shell_word
 
+_SHOWS = {
+    "MC285": Shows("✔ Connected", "pending"),
+    "MC290": Shows("✔ Connected", "needs-auth"),
+    "MC291": Shows("✔ Connected", "needs-auth"),
+    "MC293": Shows("! Needs authentication", "needs-auth"),
+    "MC295": Shows("✘ Failed to connect — ECONNREFUSED: Unable to connect…", "failed"),
+}
 _SOON = 2.0  # seconds: what `claude -p` waits for (fact 61)
 _HASH = 16
 
@@ -175,4 +182,5 @@ def _verdict(
     code: str, text: str, at: Origin, notes: tuple[str, ...], remedy: Remedy | None
 ) -> Verdict:
     ways = (remedy.command,) if remedy else ()
-    return Verdict(Rung.CLIENT, Finding(code, text, at, notes, ways), None, remedy)
+    finding = Finding(code, text, at, notes, ways)
+    return Verdict(Rung.CLIENT, finding, _SHOWS[code], remedy)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mcpconf.clients import Client
 from mcpconf.compiler import Compilation
 from mcpconf.diagnosis.evidence import Judged
-from mcpconf.diagnosis.model import Remedy, Rung, Step, Verdict
+from mcpconf.diagnosis.model import Remedy, Rung, Shows, Step, Verdict
 from mcpconf.findings import Finding
 from mcpconf.model import Resolved, Server, State
 from mcpconf.names import quote
@@ -17,12 +18,21 @@ from mcpconf.origin import Origin
 from mcpconf.plan.terms import Planned, shell_word
 
 UNSET = "MC021"
+_ABSENT = "absent"
 _BY_STATE = {
     State.PENDING: "MC031",
     State.REJECTED: "MC032",
     State.DISABLED: "MC033",
     State.DENIED: "MC034",
 }
+_SHOWS = {
+    State.PENDING: Shows("⏸ Pending approval (run `claude` to approve)", "connected"),
+    State.REJECTED: Shows(_ABSENT, _ABSENT),
+    State.DISABLED: Shows("⊘ Disabled", "disabled"),
+    State.DENIED: Shows(_ABSENT, _ABSENT),
+    State.SKIPPED: Shows('absent; one line under "MCP config diagnostics"', _ABSENT),
+}
+_CONNECTS = Shows("✔ Connected", "disabled")  # 2.1.197 lists what is disabled (fact 21)
 _WHOLE_FILES = ("MC001", "MC006", "MC007", "MC010", "MC012", "MC037", "MC038", "MC080")
 _APPROVALS = ("MC035", "MC039")  # why an approval that somebody gave does not count
 _OF_AN_ENTRY = ("MC005", "MC009", "MC030")
@@ -73,7 +83,15 @@ def _not_in_force(deciding: Resolved, compiled: Compilation) -> Judged:
     if not causes:
         text = f"{quote(server.name)} is not in force: {deciding.because.text}"
         causes = [Finding("MC030", text, deciding.because.origin or server.origin)]
-    return Judged(tuple(map(_verdict, causes[:1])), tuple(map(_verdict, also)))
+    shown = _SHOWS.get(deciding.state, Shows(_ABSENT, _ABSENT))
+    if deciding.state is State.DISABLED and not _client(compiled).list_shows_disabled:
+        shown = _CONNECTS
+    first = tuple(_verdict(f)._replace(shows=shown) for f in causes[:1])
+    return Judged(first, tuple(map(_verdict, also)))
+
+
+def _client(compiled: Compilation) -> Client:
+    return compiled.survey.configuration.request.client
 
 
 def written_oddly(name: str, compiled: Compilation) -> tuple[Verdict, ...]:

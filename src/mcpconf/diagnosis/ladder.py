@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcpconf.compiler import Compilation
-from mcpconf.containers.running import Container, Place
+from mcpconf.containers.running import Place
 from mcpconf.contract import dump_bridge, load_bridge
 from mcpconf.diagnosis import judge_config, look_container
 from mcpconf.diagnosis.attempt import WIRE, Tried, Try, World, attempt
 from mcpconf.diagnosis.conclude import Seen, conclude, way_of
-from mcpconf.diagnosis.container_facts import InContainer, NoContainer, Sync, sync_of, wish_of
-from mcpconf.diagnosis.evidence import Gateway, Remembered, Written
+from mcpconf.diagnosis.container_facts import InContainer, NoContainer, sync_of, wish_of
+from mcpconf.diagnosis.evidence import Remembered
 from mcpconf.diagnosis.look_client import look_at_client, patience, remembered
 from mcpconf.diagnosis.look_container import Look
 from mcpconf.diagnosis.look_host import look_at_gateway, look_at_written
