@@ -163,9 +163,9 @@ def _forbidden(call: Call, seen: Seen, about: About) -> Verdict:
     bare = bare_of(seen, call)
     differs = bool(bare) and bare.status != _FORBIDDEN
     scope = call.part("challenge").text("error") == "insufficient_scope"
-    if about.signed_in and scope:
+    if about.has_authorization and scope:
         return _too_narrow(call, about)
-    if about.has_authorization and (differs or scope):
+    if about.has_authorization and differs:
         return refused_authorization(call, seen, about)
     if about.key_headers and differs:
         return refused_key(call, seen, about)
@@ -184,14 +184,19 @@ def _forbidden(call: Call, seen: Seen, about: About) -> Verdict:
 
 def _too_narrow(call: Call, about: About) -> Verdict:
     scope = call.part("challenge").shown("scope", 100)
-    message = f"the login of {about.name} does not go far enough"
+    whose = "login" if about.signed_in else "configured `Authorization`"
+    message = f"the {whose} of {about.name} does not go far enough"
+    ways = ("get a token with that scope, and write it where the old one is",)
+    if about.signed_in and about.sign_in:
+        ways = (f"`{about.sign_in}`",)
     notes = (answered(call), f"it wants {scope}" if scope else "")
     return about.verdict(
         Rung.AUTH,
         "MC225",
         message,
         notes=notes,
-        help=(f"`{about.sign_in}`",) if about.sign_in else (),
-        at=(),
-        remedy=sign_in(about),
+        help=ways,
+        shows=shows(about, "authorization", status=call.status),
+        at=("headers", "Authorization"),
+        remedy=sign_in(about) if about.signed_in else None,
     )

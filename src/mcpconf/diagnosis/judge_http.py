@@ -6,9 +6,16 @@ from mcpconf.diagnosis.judge_report import COMPARE, About, Call, Seen, Told, sai
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
 
-_NOT_FOUND, _NO_METHOD, _GONE, _TOO_OFTEN = 404, 405, 410, 429
-_NO_ENDPOINT = (_NOT_FOUND, _NO_METHOD, _GONE)
+_NOT_FOUND, _GONE, _TOO_OFTEN = 404, 410, 429
+_NO_ENDPOINT = (_NOT_FOUND, _GONE)
 _SERVER_ERROR = 500
+_MEANS = {
+    402: "it wants to be paid",
+    405: "its URL takes no POST",
+    406: "it does not give what Claude Code takes",
+    415: "it does not take JSON",
+    431: "the headers are too long for it",
+}
 _BEFORE = {502: "a proxy before the server", 503: "it, or a proxy before it,", 504: "a proxy"}
 
 
@@ -124,9 +131,9 @@ def _status(call: Call, seen: Seen, about: About) -> Verdict:
     if status in _NO_ENDPOINT:
         return _no_endpoint(call, about)
     message = f"the server of {about.name} refuses the request (HTTP {status})"
-    known = {402: "it wants to be paid", 406: "it does not give what Claude Code takes",
-             415: "it does not take JSON", 431: "the headers are too long for it"}  # fmt: skip
-    notes = (known.get(status, ""), *call.says, *_version(seen))
+    allowed = call.shown("allow", 60)
+    takes = f"it takes {allowed} there" if allowed else ""
+    notes = (_MEANS.get(status, ""), takes, *call.says, *_version(seen))
     ways = (COMPARE, "see whether it wants headers that its documentation names")
     printed = _printed_status(call, about)
     return about.verdict(Rung.HTTP, "MC269", message, notes=notes, help=ways, shows=printed)
@@ -135,16 +142,11 @@ def _status(call: Call, seen: Seen, about: About) -> Verdict:
 def _no_endpoint(call: Call, about: About) -> Verdict:
     host = _origin_of(about)
     message = f"there is no MCP endpoint at the URL of {about.name} (HTTP {call.status})"
-    allowed = call.shown("allow", 60)
-    notes = (
-        f"it takes {allowed} there" if allowed and call.status == _NO_METHOD else "",
-        *call.says,
-    )
     ways = ("correct the path in its URL: often `/mcp`, `/sse`, or with a `/` at its end", COMPARE)
     printed = _printed_status(call, about)
     if call.status == _NOT_FOUND and call.text("call") != "stream":
         printed = shows(about, "not-found", origin=host)
-    return about.verdict(Rung.HTTP, "MC268", message, notes=notes, help=ways, shows=printed)
+    return about.verdict(Rung.HTTP, "MC268", message, notes=call.says, help=ways, shows=printed)
 
 
 def _too_often(call: Call, about: About) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from mcpconf.diagnosis.judge_report import CORRECT_HOST, About, Seen, Told, said, took
-from mcpconf.diagnosis.judge_tls import judge_tls, tls_port
+from mcpconf.diagnosis.judge_tls import gave_up, judge_tls, tls_port
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
 
@@ -24,10 +24,13 @@ def judge_reach(seen: Seen, about: About) -> list[Verdict]:
     ):
         station = seen.broken(name)
         if station and seen.stopped == name:
-            return [_led(judge(station, seen, about), seen)]
+            sunk = _sunk(seen, about) if name in ("tcp", "tls") else None
+            return [_led(sunk or judge(station, seen, about), seen)]
     call = seen.main
     if call.fault == "tls-port":
         return [tls_port(seen, about)]
+    if call.fault == "tls-alert":
+        return [gave_up(call, seen, about)]
     return [_cut(seen, about)] if call.fault in ("reset", "closed") else []
 
 
@@ -73,6 +76,7 @@ def _resolver(one: Told) -> str:
 
 
 def _connection(station: Told, seen: Seen, about: About) -> Verdict:
+    del seen
     fault = station.text("fault")
     tries = station.parts("tries")
     where = f"{station.shown('host')} port {station.whole('port') or 0}"
@@ -81,15 +85,6 @@ def _connection(station: Told, seen: Seen, about: About) -> Verdict:
         *(_attempt(one) for one in tries[:4]),
         *_allowed(about),
     )
-    strange = _strange(station, seen, tries)
-    if strange:
-        message = (
-            f"{about.name} cannot be reached: the name {station.shown('host')} leads {strange}"
-        )
-        ways = ("look for the name in /etc/hosts, and for a filter in the resolver", CORRECT_HOST)
-        return about.verdict(
-            Rung.DNS, "MC242", message, notes=notes, help=ways, shows=_printed(fault, about)
-        )
     code, message, ways = _CONNECTIONS.get(fault, _CONNECTIONS["unreachable"])
     return about.verdict(
         Rung.TCP,
@@ -152,18 +147,23 @@ def _allowed(about: About) -> tuple[str, ...]:
     return ()
 
 
-def _strange(station: Told, seen: Seen, tries: tuple[Told, ...]) -> str:
-    """Say where a name leads that leads nowhere, as a blocking resolver does; "" if it does not."""
-    dns = seen.first("dns")
-    host = station.text("host").rstrip(".")
+def _sunk(seen: Seen, about: About) -> Verdict | None:
+    """A name that leads nowhere, as a blocking resolver answers; None where it does not."""
+    dns, tcp = seen.first("dns"), seen.broken("tcp") or seen.first("tcp")
+    host = dns.text("host").rstrip(".")
     near = host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
-    if dns.flag("literal") is not False or near or "." not in host:
-        return ""
-    addresses = [one.text("address") for one in tries]
-    nowhere = [a for a in addresses if _is_nowhere(a)]
-    if not addresses or len(nowhere) < len(addresses):
-        return ""
-    return f"to {said(nowhere[0], 50)}, which is this machine itself or nobody"
+    addresses = [one.text("address") for one in tcp.parts("tries")]
+    lost = addresses and all(map(_is_nowhere, addresses))
+    if dns.flag("literal") is not False or near or "." not in host or not lost:
+        return None
+    message = (
+        f"{about.name} cannot be reached: the name {dns.shown('host')} leads to"
+        f" {said(addresses[0], 50)}, which is this machine itself or nobody"
+    )
+    notes = (f"asked {about.here}", *(_attempt(one) for one in tcp.parts("tries")[:4]))
+    ways = ("look for the name in /etc/hosts, and for a filter in the resolver", CORRECT_HOST)
+    printed = _printed(tcp.text("fault"), about)
+    return about.verdict(Rung.DNS, "MC242", message, notes=notes, help=ways, shows=printed)
 
 
 def _is_nowhere(text: str) -> bool:

@@ -21,6 +21,8 @@ def judge_tls(station: Told, seen: Seen, about: About) -> Verdict:
     }.get(fault)
     if judge:
         return judge(station, about)
+    if fault == "timeout":
+        return _swallowed(station, about)
     if fault in ("self-signed", "unknown-ca", "untrusted"):
         return _untrusted(station, about)
     return _handshake(station, about)
@@ -96,7 +98,6 @@ def _handshake(station: Told, about: About) -> Verdict:
     what = {
         "reset": "the connection is reset",
         "closed": "the connection is closed",
-        "timeout": "nothing comes back",
     }.get(fault, "the two sides find no common ground")
     message = f"no TLS handshake with {station.shown('host')}: {what}"
     inside = about.place == "container" and about.firewall != "none"
@@ -108,6 +109,38 @@ def _handshake(station: Told, about: About) -> Verdict:
         else "",
     )
     ways = ("compare host and port of its URL with what the server's own documentation says",)
+    return about.verdict(
+        Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "failed")
+    )
+
+
+def _swallowed(station: Told, about: About) -> Verdict:
+    where = f"{station.shown('host')} port {station.whole('port') or 0}"
+    message = f"{about.name} cannot be reached: no packet comes back from {where} when TLS begins"
+    notes = (
+        f"asked {about.here}: a connection comes about, then nothing",
+        "where small packets pass and big ones do not, a tunnel on the way has a smaller MTU",
+    )
+    ways = ("try a smaller MTU: `ip link set dev eth0 mtu 1280`", "ask whoever runs the network")
+    printed = shows(about, "hang", server=about.name.strip("`"), ms=round(about.patience * 1000))
+    return about.verdict(Rung.TCP, "MC246", message, notes=notes, help=ways, shows=printed)
+
+
+def gave_up(call: Told, seen: Seen, about: About) -> Verdict:
+    """Say that the server gave TLS up after the handshake, as one does that wants certificates."""
+    station = seen.first("tls")
+    reason = call.text("reason")
+    message = f"{station.shown('host')} gives the TLS connection up"
+    mutual = "CERTIFICATE" in reason
+    notes = (
+        f"OpenSSL says {said(reason, 80)}" if reason else "",
+        "it wants a certificate of the client" if mutual else "",
+    )
+    ways = (
+        ("ask its operator for a way in that needs no certificate of the client",)
+        if mutual
+        else ("compare its URL with what the server's own documentation says",)
+    )
     return about.verdict(
         Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "failed")
     )

@@ -106,4 +106,7 @@ def fault_of(error: OSError) -> Fault:
         return Fault("timeout")
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):
         return Fault("reset")
-    return Fault("closed" if isinstance(error, ssl.SSLError) else "reset")
+    if isinstance(error, ssl.SSLError):
+        reason = str(getattr(error, "reason", "") or "")
+        return Fault("tls-alert", reason=reason[:80]) if "ALERT" in reason else Fault("closed")
+    return Fault("reset")
