@@ -9,6 +9,7 @@ from mcpconf.cli import (
     bridge_command,
     client_commands,
     compile_commands,
+    doctor_command,
     explain_command,
     firewall_commands,
     gateway_commands,
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for commands in (
     compile_commands,
+    doctor_command,
     explain_command,
     policy_commands,
     probe_commands,

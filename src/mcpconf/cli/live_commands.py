@@ -115,7 +115,7 @@ def _mend(
             break
         done.add(remedy.command)
         live.mending(remedy)
-        if not _run(remedy, where):
+        if not run(remedy, where):
             return found
         found = _look(names, where, wishes)
     for diagnosis in found:
@@ -131,7 +131,7 @@ def _safe(found: Sequence[Diagnosis]) -> Iterator[Remedy]:
             yield remedy
 
 
-def _run(remedy: Remedy, where: Where) -> bool:
+def run(remedy: Remedy, where: Where) -> bool:
     """Run a command of ours, as this very program; what it prints is talk."""
     from mcpconf.service.process import program
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from mcpconf.codes import Severity
 from mcpconf.compiler import Compilation
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
+from mcpconf.diagnosis.scrub import cleaned
 from mcpconf.model import Kind
 from mcpconf.report import safe
 from mcpconf.secret import shown_url
@@ -144,6 +145,14 @@ def _index(names: list[str], way: str, rung: Rung) -> int:
     return names.index(name) if name in names else len(names) - 1
 
 
+def chains(
+    found: Sequence[Diagnosis], compiled: Compilation, clean: Callable[[str], str] = str
+) -> list[Chain]:
+    """The ways to several servers, with every text made clean."""
+    plan = drawn(compiled)
+    return [chain(cleaned(d, clean), cleaned(plan.get(d.server, Drawn()), clean)) for d in found]
+
+
 # --- the chain --------------------------------------------------------------------------------
 
 
@@ -176,7 +185,11 @@ def chain(diagnosis: Diagnosis, about: Drawn) -> Chain:
 def _marks(diagnosis: Diagnosis, names: list[str]) -> list[Mark]:
     way = diagnosis.way
     places = [(_index(names, way, v.rung), v.finding.severity) for v in diagnosis.verdicts]
-    breaks = min((i for i, severity in places if severity is Severity.ERROR), default=len(names))
+    blocks = places[:1] if diagnosis.tools is None else places  # what blocks, is the first
+    breaks = min(
+        (i for i, s in blocks if s is Severity.ERROR or diagnosis.tools is None),
+        default=len(names),
+    )
     remarks = {i for i, severity in places if severity is not Severity.ERROR}
     passed = [_index(names, way, step.rung) for step in diagnosis.steps if step.ok]
     if breaks < len(names) or diagnosis.tools is not None:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mcpconf import __version__
 from mcpconf._resources import data
+from mcpconf.codes import Severity
 from mcpconf.diagnosis.check import Check, State
 from mcpconf.report import place, safe
 from mcpconf.report.chain import Chain, Mark
@@ -101,10 +102,18 @@ def page(
     return _environment().get_template("page.html.j2").render(values)
 
 
-def _told(checks: Sequence[Check]) -> list[tuple[str, str, str, tuple[str, ...], tuple[str, ...]]]:
-    """Findings as texts: code, message, place, notes, ways out."""
+def _told(checks: Sequence[Check]) -> list[tuple[object, ...]]:
+    """Findings as texts: how bad, code, message, place, notes, ways out."""
     return [
-        (f.code, f.message, place(f.origin) if f.origin else "", f.notes, f.help)
+        (
+            "broken" if f.severity is Severity.ERROR else "remark",
+            f.code,
+            f.message,
+            place(f.origin) if f.origin else "",
+            f.notes,
+            f.help,
+        )
         for check in checks
         for f in check.findings
+        if f.severity is not Severity.NOTE
     ]

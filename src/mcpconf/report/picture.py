@@ -127,9 +127,11 @@ def _broken(text: str, width: int) -> Iterator[str]:
         if columns(piece) <= width:
             line = piece
             continue
-        if line:
+        if line and columns(word) <= width:
             yield line
-        line = word
+            line = word
+            continue
+        line = piece
         while columns(line) > width:
             cut = 0
             while columns(line[: cut + 1]) <= width:
