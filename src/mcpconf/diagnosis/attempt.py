@@ -20,12 +20,13 @@ from mcpconf.diagnosis.look_host import look_at_secrets
 from mcpconf.errors import Failure
 from mcpconf.readers.places import Places
 from mcpconf.service.control import NoAnswer, ask
-from mcpconf.service.handshake import Outcome, handshake
+from mcpconf.service.handshake import Outcome, answers_probe, handshake
 
 SECONDS = 8.5  # for a handshake
 WIRE = 7.5  # for a server that is asked without them
 _SOON = 1.5  # then the wire is asked beside the handshake
 _LAST = 0.3
+_PROBE = 3.0  # what the client waits for an answer to its first probe (fact 56)
 _NOT_BEYOND = (  # what the gateway says of itself and of processes: the wire would add nothing
     "secret-missing helper-failed stale-route unknown-server spawn-failed server-exited "
     "server-silent server-garbage login-expired step-up"
@@ -87,7 +88,8 @@ async def attempt(one: Try, world: World) -> Tried:
     await asyncio.wait({hands, ringing}, timeout=_SOON, return_when=asyncio.FIRST_COMPLETED)
     ringing.cancel()
     if hands.done() and hands.result().tools:
-        return Tried(Heard("host", hands.result(), time.monotonic() - began))
+        heard = Heard("host", hands.result(), time.monotonic() - began)
+        return Tried(heard._replace(probed=await _probed(one, world)))
     code = hands.result().code if hands.done() else ""
     beyond = asyncio.create_task(_beyond(one, world, code))
     await asyncio.wait({hands, beyond}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,6 +107,16 @@ async def _greet(one: Try, world: World, hear: Callable[[Outcome], None]) -> Out
     bridge = _FIRST_ANSWER if one.route is not None else {}
     environ = {**world.environ, **bridge, **one.env}
     return await handshake(one.command, environ, world.folder, SECONDS, hear)
+
+
+async def _probed(one: Try, world: World) -> bool | None:
+    """Whether a process that starts fast answers the client's first probe; others: None."""
+    route = one.route
+    is_process = route.url is None and route.url_ref is None if route else one.target is None
+    if not is_process:
+        return None
+    environ = {**world.environ, **one.env}
+    return await answers_probe(one.command, environ, world.folder, _PROBE)
 
 
 async def _until_clear(

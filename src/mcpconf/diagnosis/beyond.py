@@ -119,6 +119,8 @@ def _steps(asked: Asked) -> Iterator[Step]:
 def _step(station: Mapping[str, Any], place: str) -> Step:
     kind = str(station.get("station"))
     ok, ms = station.get("ok"), station.get("ms")
+    if station.get("call") == "discover" and station.get("fault") in ("rpc-error", "status"):
+        ok = None  # it is of the older era, or fails later as well
     return Step(
         rung=_STATIONS.get(kind, Rung.MCP),
         place=place,

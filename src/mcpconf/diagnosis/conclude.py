@@ -14,12 +14,14 @@ from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Judged, Remembered,
 from mcpconf.diagnosis.judge_client import Using, judge_client
 from mcpconf.diagnosis.judge_container import judge_container
 from mcpconf.diagnosis.judge_host import judge_host
+from mcpconf.diagnosis.judge_talk import judge_talk, refused_before
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
 from mcpconf.diagnosis.steps import host_steps
 from mcpconf.model import BRIDGE, Remote
 from mcpconf.plan.terms import Planned
 from mcpconf.service.handshake import Outcome
 
+_OVERHEAD = 1.5  # seconds that bridge and gateway may take to start, on a busy machine
 _WANTS_LOGIN = frozenset({"MC223", "login-needed"})
 
 
@@ -72,6 +74,9 @@ def conclude(seen: Seen) -> Diagnosis:
     judged = config + judge_host(host) + there + Judged(wired.verdicts)
     judged += judge_client(_using(seen, host, wired.verdicts), seen.memory)
     heard = within or seen.heard
+    if heard is not None and heard.works:
+        judged += Judged(tuple(judge_talk(host, heard, seen.client.version)))
+        judged += Judged((), tuple(refused_before(host, seen.gateway, seen.memory.now)))
     return Diagnosis(
         server=seen.name,
         start=start,
@@ -153,12 +158,21 @@ def _using(seen: Seen, host: Host, wired: tuple[Verdict, ...]) -> Using:
     remote = server.transport if isinstance(server.transport, Remote) else None
     by_itself = seen.inside is None or "url" in (host.planned.entry or {})
     codes = {host.code, *(v.finding.code for v in wired)}
-    heard = host.inside or host.heard
-    process = way_of(host.planned) == "container" and heard is not None and heard.works
     return Using(
         server=server,
         client=seen.client,
         remote=remote if by_itself else None,
-        seconds=heard.seconds if process and heard else None,
+        seconds=_seconds(seen, host),
         wants_login=bool(codes & _WANTS_LOGIN),
     )
+
+
+def _seconds(seen: Seen, host: Host) -> float | None:
+    """How long a server took that works, where the wire does not tell it more exactly."""
+    heard = host.inside or host.heard
+    if heard is None or not heard.works:
+        return None
+    if host.planned.route is None:
+        return heard.seconds if way_of(host.planned) == "container" else None
+    told = seen.report is not None and seen.report["answer"]["works"]
+    return None if told else heard.seconds - _OVERHEAD

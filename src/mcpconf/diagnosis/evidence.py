@@ -91,11 +91,15 @@ class Secrets:
 
 
 class Heard(NamedTuple):
-    """One real handshake: from where, how it went, and how long it took."""
+    """One real handshake: from where, how it went, and how long it took.
+
+    ``probed`` is whether it answers ``server/discover``; None: nobody asked.
+    """
 
     place: str  # host, or the container's name
     outcome: Outcome
     seconds: float = 0.0
+    probed: bool | None = None
 
     @property
     def works(self) -> bool:

@@ -22,13 +22,15 @@ _PAUSE = 0.5  # seconds between two attempts
 _LONGEST = 64 * 1024 * 1024  # bytes of a line
 _GRACE = 1.0
 _LAST_WORDS = 400
+_UNKNOWN_METHOD = -32601  # JSON-RPC 2.0
 
 
 class Outcome(NamedTuple):
     """How it went.  ``tools`` is None where the server did not answer; then ``message`` says why.
 
     ``late``: it may still come.  ``words`` is what a process wrote last to stderr, or instead of
-    MCP to stdout; ``exit`` how it ended, None where it did not.
+    MCP to stdout; ``exit`` how it ended, None where it did not.  ``protocol`` is the version that
+    it answered to ``initialize``, ``refused`` the error that it had instead of a list of tools.
     """
 
     tools: int | None = None
@@ -37,6 +39,8 @@ class Outcome(NamedTuple):
     late: bool = False
     words: str = ""
     exit: int | None = None
+    protocol: str = ""
+    refused: str = ""
 
 
 class _Refused(Exception):  # noqa: N818  an answer, not an error of ours
@@ -46,6 +50,7 @@ class _Refused(Exception):  # noqa: N818  an answer, not an error of ours
         super().__init__(str(error.get("message", "an error without words")))
         data = error.get("data")
         ours = data.get("mcpconf") if isinstance(data, dict) else None
+        self.unknown = error.get("code") == _UNKNOWN_METHOD
         self.ours: Mapping[str, Any] | None = ours if isinstance(ours, dict) else None
 
 
@@ -190,7 +195,8 @@ async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
         talk.seen = False
         note(Outcome(code="unreachable", message=why, late=True))
     talk.tell("notifications/initialized")
-    return await _tools(talk, {}, note)
+    protocol = str(hello.get("protocolVersion", ""))[:_LAST_WORDS]
+    return (await _tools(talk, {}, note))._replace(protocol="" if why else protocol)
 
 
 async def _tools(
@@ -203,8 +209,8 @@ async def _tools(
             if tools or talk.seen:
                 return Outcome(tools=len(tools) if isinstance(tools, list) else 0)
         except _Refused as refused:
-            if refused.ours is None:
-                return Outcome(tools=0)  # it is there, and has no tools
+            if refused.ours is None:  # it is there, and has no tools
+                return Outcome(tools=0, refused="" if refused.unknown else str(refused))
             outcome = _outcome(refused)
             if not outcome.late:
                 return outcome
@@ -255,3 +261,25 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def answers_probe(
+    command: Sequence[str], environ: Mapping[str, str], cwd: str, seconds: float
+) -> bool:
+    """Whether it answers ``server/discover`` within the time, be it by an error (fact 47)."""
+    try:
+        process = await _started(command, environ, cwd)
+    except OSError:
+        return True  # that is another cause
+    words = asyncio.ensure_future(_last_words(process))
+    try:
+        async with asyncio.timeout(seconds):
+            await _Talk(process).ask("server/discover", _modern())
+    except TimeoutError:
+        return False
+    except (_Refused, _Gone, OSError):
+        return True
+    finally:
+        await _end(process)
+        words.cancel()
+    return True

@@ -1,0 +1,66 @@
+"""Judging a conversation that went well, as the client would: versions, tools, the first probe.
+
+Pure.  The handshake takes what comes; Claude Code does not take all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpconf.diagnosis.evidence import Gateway, Heard, Host
+from mcpconf.diagnosis.model import Rung, Shows, Verdict
+from mcpconf.names import quote
+from mcpconf.wire.rpc import ERAS
+
+_MODERN = "2026-07-28"
+_REFUSALS = frozenset({"refused-login", "login-needed", "login-expired", "step-up"})
+_RECENT = 900.0  # seconds for which what the gateway met still counts
+
+
+def judge_talk(host: Host, heard: Heard, client: str) -> Iterator[Verdict]:
+    """What Claude Code would not take of an answer."""
+    outcome = heard.outcome
+    if outcome.protocol and outcome.protocol not in (*ERAS, _MODERN):
+        version = quote(outcome.protocol, 40)
+        text = f"{host.name} speaks a version of the protocol that Claude Code does not know"
+        shown = Shows(
+            "✘ Failed to connect — Server's protocol version is not supported: "
+            + version.strip("`"),
+            "failed",
+        )
+        notes = (f"it answers {version} to `initialize`",)
+        ways = ("use a release of the server, or of Claude Code, that knows the other's version",)
+        yield _with(host.verdict(Rung.MCP, "MC281", text, notes), ways, shown)
+    if outcome.refused:
+        text = f"{host.name} greets, but does not tell its tools"
+        said = quote(outcome.refused, 160)
+        shown = Shows("! Connected · tools fetch failed — " + said.strip("`"), "connected")
+        ways = ("look into the server's own log",)
+        yield _with(host.verdict(Rung.TOOLS, "MC283", text, (f"it says {said}",)), ways, shown)
+    if heard.probed is False and client != "2.1.197":
+        text = f"{host.name} does not answer `server/discover`"
+        notes = ("Claude Code asks that first, and waits 3 s for the answer",)
+        ways = ("export MCP_PROTOCOL_NEGOTIATION=legacy, where Claude Code is started",)
+        shown = Shows("✔ Connected", "pending")
+        yield _with(host.verdict(Rung.CLIENT, "MC294", text, notes), ways, shown)
+
+
+def refused_before(host: Host, gateway: Gateway, now: float) -> Iterator[Verdict]:
+    """A call that the server refused shortly before: it greets everybody, and serves not all."""
+    route = host.planned.route
+    row = gateway.rows.get(route.server) if route else None
+    error = row.get("last_error") if row else None
+    if row is None or not isinstance(error, dict) or row.get("state") in ("ready", "idle"):
+        return
+    at, code = error.get("at"), error.get("code")
+    if code not in _REFUSALS or not isinstance(at, int | float) or now - at > _RECENT:
+        return
+    text = f"{host.name} tells its tools, and refused the last call of one"
+    notes = (f"the gateway met: {quote(str(error.get('message')), 200)}",)
+    ways = ("configure its key, or sign in: " + host.sign_in.command,)
+    shown = Shows("✔ Connected", "connected; the call fails")
+    yield _with(host.verdict(Rung.TOOLS, "MC284", text, notes), ways, shown)
+
+
+def _with(verdict: Verdict, ways: tuple[str, ...], shown: Shows) -> Verdict:
+    return verdict._replace(finding=verdict.finding._replace(help=ways), shows=shown)
