@@ -36,21 +36,30 @@ class Where(NamedTuple):
 
 
 class Wishes(NamedTuple):
-    """What is wanted beside a look; ``container`` is "" where it is to be found."""
+    """What is wanted beside a look; ``container`` is "" where it is to be found.
+
+    ``svg`` is where a picture of it goes.
+    """
 
     format: o.Format = o.Format.TEXT
     fix: bool = False
     container: str = ""
     start_here: bool = False
+    svg: Path | None = None
 
 
 def explain_live(names: Sequence[str], where: Where, wishes: Wishes) -> NoReturn:
     """Diagnose the servers of these names, or all; exits 1 where a cause was found."""
-    from mcpconf.report import live
+    from mcpconf.report import given_file, live
 
+    given_file.check_all((wishes.svg, "--svg"))
     found = _look(names, where, wishes)
     if wishes.fix:
         found = _mend(found, names, where, wishes)
+    if wishes.svg is not None:
+        from mcpconf.cli.doctor_command import draw
+
+        draw(asked_of(names, where, wishes), found, wishes.svg)
     if wishes.format is o.Format.JSON:
         report.as_json(live.as_document(found))
     elif not wishes.fix:

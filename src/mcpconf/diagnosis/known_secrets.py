@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mcpconf.credential import harmless
+from mcpconf.credential import harmless, random_looking
 from mcpconf.diagnosis.check import Given
 from mcpconf.diagnosis.scrub import Persons, Scrubber
 from mcpconf.masking import MASK, mask_args, mask_url
@@ -103,9 +103,10 @@ def hidden(text: str, masked: str) -> Iterator[str]:
 
 def _of_environment(environ: Mapping[str, object], *, every: bool = False) -> Iterator[str]:
     for name, value in environ.items():
-        secret = isinstance(value, str) and (every or hides(name, value))
-        if isinstance(value, str) and secret and not only_references(value):
-            yield value
+        if isinstance(value, str) and not only_references(value):
+            path = value.startswith(("/", "~/")) and not random_looking(value)
+            if every or (hides(name, value) and not path):  # CERT_FILE=/etc/ssl/… is no secret
+                yield value
 
 
 def _of_sources(given: Given) -> Iterator[str]:

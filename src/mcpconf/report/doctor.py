@@ -11,6 +11,7 @@ from mcpconf.codes import Severity
 from mcpconf.diagnosis.check import Check, Checkup, State
 from mcpconf.diagnosis.model import Remedy, Verdict
 from mcpconf.findings import Finding
+from mcpconf.live_codes import LIVE
 from mcpconf.view import finding_json
 
 _COLOURS = {State.OK: "32", State.WARN: "33", State.FAIL: "31", State.UNKNOWN: "36"}
@@ -80,7 +81,8 @@ def _at_length(found: Checkup) -> Iterator[tuple[Finding, Verdict | None]]:
     """What is not in order, each thing once: of servers what blocks them, then what else is."""
     seen: set[tuple[str, str]] = set()
     verdicts = [(v.finding, v) for d in found.servers for v in d.verdicts]
-    checks = [(finding, None) for check in found.checks for finding in check.findings]
+    said = {finding.code for finding, _ in verdicts if finding.code in LIVE}
+    checks = [(f, None) for c in found.checks for f in c.findings if f.code not in said]
     order = list(Severity)
     for finding, verdict in sorted(
         (*verdicts, *checks), key=lambda pair: order.index(pair[0].severity)

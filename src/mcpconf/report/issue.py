@@ -133,7 +133,8 @@ def _plan(given: Given, clean: Clean) -> Iterator[str]:
     yield "## Plan\n"
     for planned in plan.servers:
         yield from _planned(planned, clean)
-    yield f"\n{len(plan.egress.rows)} hosts are open, {plan.egress.mode} mode:\n"
+    yield f"\n{len(plan.egress.rows)} hosts are open, {plan.egress.mode} mode; by name those that"
+    yield "a server, the user or the project wanted:\n"
     rows = [
         (clean(row.host), str(row.port), clean(", ".join(row.servers)) or "-")
         for row in plan.egress.rows[:_ROWS]
