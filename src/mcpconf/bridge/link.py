@@ -13,7 +13,7 @@ from mcpconf.bridge.heads import Heads
 from mcpconf.bridge.listening import Listening
 from mcpconf.bridge.pool import Pool
 from mcpconf.bridge.replies import Replies
-from mcpconf.bridge.request import Request, stop_timer
+from mcpconf.bridge.request import META, Request, stop_timer
 from mcpconf.bridge.session import Session
 from mcpconf.bridge.text import compact, is_id
 from mcpconf.bridge.tools import Tools
@@ -93,10 +93,13 @@ class Link:
         if request.answered or request.cancelled or request is self.session.opening:
             return  # initialize cannot be cancelled (MCP 2025-11-25, Cancellation)
         request.cancelled = True
-        known = request.sent and request.version is None and request.wants_answer
+        old = request.version is not None and self.listening.old  # no connection ends with it
+        known = request.sent and request.wants_answer and (old or request.version is None)
         self.forget(request)
-        if known and self.session_open:
+        if known and (self.listening.postable if old else self.session_open):
             params = {"requestId": request.id, "reason": "the client went away"}
+            if old:
+                params["_meta"] = {META + "protocolVersion": request.version}
             notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
             self.send(compact(notice), notice, own=True)
 

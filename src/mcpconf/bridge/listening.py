@@ -192,7 +192,7 @@ class Listening:
         again: list[Request] = []
         for request in link.unanswered():
             on_its_way = request.sent and request.timer is None
-            if request is link.session.opening or not on_its_way or request.version is not None:
+            if request is link.session.opening or not on_its_way:
                 continue
             if link.delivery.may_repeat(request):
                 request.sent = False

@@ -21,8 +21,6 @@ from mcpconf.gateway.trouble import Trouble, plain_error, trouble
 if TYPE_CHECKING:
     from mcpconf.gateway.service import Service
 
-PROBE_PATIENCE = 1.0  # seconds for a process; Claude Code gives a probe 2.7 (fact 47)
-REMOTE_PATIENCE = 2.0
 MOST_WAITING = 4000
 _STATUS = {
     -32700: 400,
@@ -80,11 +78,12 @@ class Shared:
         exchange.may_stream = b"event-stream" in head.headers.get(b"accept", b"*/*, event-stream")
         self.waiting[key] = exchange
         if exchange.method == "server/discover":
-            patience = PROBE_PATIENCE if self._upstream.shares_ids else REMOTE_PATIENCE
+            patience = self._upstream.probe_patience
             self.service.loop.call_later(patience, self._probe_timed_out, key)
-        line = self._renamed(body, message, key) if self._upstream.shares_ids else body
         self._upstream.hasty = PATIENT in head.headers
-        self._upstream.send(line, message, key)
+        if self._upstream.shares_ids:
+            body, message = self._renamed(body, message, key), {**message, "id": self._count}
+        self._upstream.send(body, message, key)
 
     def _renamed(self, body: bytes, message: Message, key: bytes) -> bytes:
         """The request with an id and a progress token that only we use."""

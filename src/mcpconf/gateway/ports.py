@@ -17,6 +17,8 @@ class Upstream(Protocol):
     """
 
     shares_ids: bool
+    probe_patience: float
+    """Seconds until a server/discover counts as ignored; Claude Code gives it 2.7 (fact 47)."""
     hasty: bool
     """Whether the client of the next message tries again by itself, and wants to know soon."""
 

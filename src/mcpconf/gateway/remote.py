@@ -49,11 +49,12 @@ class _Held(NamedTuple):
 
 
 class HttpUpstream:
-    """One link to a remote server."""
+    """One link to a remote server.  In the old transport all answers come on one stream."""
 
-    shares_ids = False
+    probe_patience = 2.0
 
     def __init__(self, service: Service, owner: Owner) -> None:
+        self.shares_ids = service.route.transport == "sse"
         self._service = service
         self._owner = owner
         self._link: Link | None = None

@@ -46,6 +46,7 @@ class Revival:
     """One owner's conversation with a server."""
 
     shares_ids = True
+    probe_patience = 1.0
     hasty = False  # nobody knows how long a process takes to start
 
     def __init__(self, service: Service, owner: Owner, start: Start) -> None:
