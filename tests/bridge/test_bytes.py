@@ -312,6 +312,7 @@ class TestEndpoint:
             ("http://[::1]:8/m", ("http", "::1", 8, "/m", "[::1]:8")),
             ("http://a?k=v", ("http", "a", 80, "/?k=v", "a")),
             ("unix:/s.sock:/mcp", ("unix", "localhost", 80, "/mcp", "localhost")),
+            ("unix:/Ada B/\u00fc.sock:/mcp", ("unix", "localhost", 80, "/mcp", "localhost")),
         ],
     )
     def test_is_read(self, url: str, parts: tuple[object, ...]) -> None:
@@ -325,6 +326,7 @@ class TestEndpoint:
             "", "a", "ftp://a/", "http://", "http:///x", "http://u:p@a/", "http://a:0/",
             "http://a:65536/", "http://a:x/", "http://[::1/", "http://[::1]x/", "http://a b/",
             "http://a/\r\nX: y", "http://\u00e9/", "unix:", "unix:s:/m", "unix:/s", "unix:/s:m",
+            "unix:/s:/m m", "unix:/s:/\u00fc", "unix:/s\n:/m",
             "http://a:\u0661/",
         ],
     )  # fmt: skip

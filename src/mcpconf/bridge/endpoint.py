@@ -44,10 +44,12 @@ def parse_endpoint(url: str) -> Endpoint:
         ValueError: it is none of these; the message says what is wrong, never the URL.
 
     """
-    if not url.isascii() or not url.isprintable() or " " in url:
+    path, inside = "", url
+    if url.startswith("unix:"):  # a file's name, which may hold what no URL does
+        path, _, inside = url[5:].rpartition(":")
+    if not (path + inside).isprintable() or not inside.isascii() or " " in inside:
         raise ValueError("the URL holds characters that no URL has")
     if url.startswith("unix:"):
-        path, _, inside = url[5:].rpartition(":")
         if not path.startswith("/") or not inside.startswith("/"):
             raise ValueError("write unix:/path/of.sock:/mcp")
         return Endpoint("unix", "localhost", 80, inside, socket=path, authority="localhost")

@@ -97,7 +97,7 @@ class Link:
         known = request.sent and request.wants_answer and (old or request.version is None)
         self.forget(request)
         if known and (self.listening.postable if old else self.session_open):
-            params = {"requestId": request.id, "reason": "the client went away"}
+            params: Message = {"requestId": request.id, "reason": "the client went away"}
             if old:
                 params["_meta"] = {META + "protocolVersion": request.version}
             notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
