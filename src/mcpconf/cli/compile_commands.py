@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from mcpconf import report
-from mcpconf.cli import firewall_commands
+from mcpconf.cli import firewall_commands, init_commands
 from mcpconf.cli import options as o
 from mcpconf.clients import NEWEST
 from mcpconf.codes import Severity
@@ -173,8 +173,7 @@ def sync(
         if needed and not running and start_gateway:
             _start_the_gateway(looked[1], home)
         firewall_commands.follows(looked[0], target, changes)
-        if of_ddev:
-            plans.of_ddev(of_ddev)
+        init_commands.follows(*looked, target, of_ddev)
     leave(findings)
 
 
@@ -184,7 +183,12 @@ def _has_servers(configuration: Configuration) -> bool:
 
 
 def compiled_project(
-    configuration: Configuration, places: Places, out: o.Out = None, *, with_token: bool = False
+    configuration: Configuration,
+    places: Places,
+    out: o.Out = None,
+    *,
+    with_token: bool = False,
+    target: Target | None = None,
 ) -> tuple[Compilation, Target, Facts]:
     """Compile what was read; ``with_token`` reads the project's token too, if it has one."""
     from mcpconf.compiler import compile_project
@@ -192,7 +196,7 @@ def compiled_project(
     from mcpconf.readers.target import find_target
     from mcpconf.readers.token import read_token
 
-    target = find_target(configuration.cwd, configuration.key, places, out)
+    target = target or find_target(configuration.cwd, configuration.key, places, out)
     around = look_around(configuration, places, target.host)
     token = read_token(target.host) if with_token else None
     return compile_project(survey(configuration), around, target, token), target, around.facts
@@ -229,7 +233,7 @@ def _tell_the_gateway(
     changed = any(c.kind.value != "unchanged" for c in changes)
     running = (places.gateway / only.CONTROL).exists()
     if running and changed:
-        from mcpconf.service import control  # an HTTP client
+        from mcpconf.service import control
 
         running = control.poke(places.gateway)
     if running and changed and needed:

@@ -32,12 +32,11 @@ def ddev(
     from mcpconf.report import plans
     from mcpconf.write import Kind
 
-    target = _target(home, project)
-    root = target.root if target.kind == "ddev" and target.root else project.absolute()
+    root, state = _place(home, project)
     if os.path.lexists(root / ".ddev" / MANIFEST):
         report.say("DDEV has mcpconf's add-on here already; `ddev add-on get` brings a newer one")
         raise typer.Exit
-    done = addon.install(root, target.host, os.environ, write=not check)
+    done = addon.install(root, state, os.environ, write=not check)
     report.findings(done.findings)
     if done.stopped:
         raise typer.Exit(Exit.FINDINGS)
@@ -48,23 +47,26 @@ def ddev(
     if not changed and not done.findings:
         report.say("nothing to do: this project has what it needs")
     report.say("next: mcpconf sync, then: ddev restart, then: ddev claude")
+    if os.path.lexists(root / ".devcontainer/mcpconf/init.json"):
+        report.say(
+            "note: mcpconf is in .devcontainer as well: `mcpconf sync` and the other commands are "
+            "about DDEV's container from now on; the dev container gets its list when it starts"
+        )
     raise typer.Exit(Exit.FINDINGS if done.findings else Exit.DONE)
 
 
-def is_here(home: Path | None, project: Path) -> bool:
+def is_here(target: Target) -> bool:
     """Whether ``remove`` has something to do in a project of DDEV's."""
     from mcpconf.ddev import addon
 
-    target = _target(home, project)
     return target.kind == "ddev" and target.root is not None and addon.is_here(target.root)
 
 
-def removed(home: Path | None, project: Path) -> tuple[Finding, ...] | None:
+def removed(target: Target) -> tuple[Finding, ...] | None:
     """Take DDEV's part back; None where this is no project of DDEV's."""
     from mcpconf.ddev import addon
     from mcpconf.ddev.look import MANIFEST
 
-    target = _target(home, project)
     if target.kind != "ddev" or target.root is None:
         return None
     by_ddev = os.path.lexists(target.root / ".ddev" / MANIFEST)
@@ -74,11 +76,15 @@ def removed(home: Path | None, project: Path) -> tuple[Finding, ...] | None:
     return left
 
 
-def _target(home: Path | None, project: Path) -> Target:
-    from mcpconf.readers.target import find_target
+def _place(home: Path | None, project: Path) -> tuple[Path, Path]:
+    """DDEV's project, and its directory of state."""
+    from mcpconf.readers.target import find_targets
 
     configuration, places = o.look(home, project)
-    return find_target(configuration.cwd, configuration.key, places)
+    for target in find_targets(configuration.cwd, configuration.key, places):
+        if target.kind == "ddev" and target.root:
+            return target.root, target.host
+    return project.absolute(), places.of_project(configuration.cwd)
 
 
 def register(init: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +15,12 @@ from mcpconf.cli import options as o
 from mcpconf.errors import Exit, Failure
 
 if TYPE_CHECKING:
+    from mcpconf.ddev.prepare import Prepared
     from mcpconf.devcontainer.init import Plan
     from mcpconf.findings import Finding
     from mcpconf.readers.around import Target
+    from mcpconf.readers.inputs import Configuration
+    from mcpconf.readers.places import Places
     from mcpconf.write import Target as Folders
 
 Feature = Annotated[
@@ -92,37 +96,57 @@ def remove(
     format: o.AsFormat = o.Format.TEXT,  # noqa: A002
 ) -> None:
     """Take back what `init` and `sync` wrote for this project; what you changed since stays."""
-    from mcpconf import write
     from mcpconf.devcontainer.find import roots_of
-    from mcpconf.devcontainer.init import carry_out, clear_folders, plan_remove
-    from mcpconf.readers.places import find_places
-    from mcpconf.service import control
+    from mcpconf.devcontainer.init import plan_remove
+    from mcpconf.readers.target import find_target, find_targets
 
-    places = find_places(home.absolute() if home else None)
+    configuration, places = o.look(home, project)
+    at = (configuration.cwd, configuration.key, places)
+    targets = find_targets(*at) or (find_target(*at),)
     planned = next(filter(None, map(plan_remove, roots_of(project))), None)
+    if (
+        "MCPCONF_HOOK" in os.environ
+    ):  # `ddev add-on remove`: a dev container is none of its business
+        planned, targets = None, tuple(t for t in targets if t.kind == "ddev")
+    there = [t.kind for t in targets if os.path.lexists(t.host) or ddev_commands.is_here(t)]
     if check:
         if planned:
             _show(planned, format, written=False)
-        there = planned or ddev_commands.is_here(home, project)
-        raise typer.Exit(Exit.FINDINGS if there else Exit.DONE)
-    target = _target(home, project)
+        raise typer.Exit(Exit.FINDINGS if planned or there else Exit.DONE)
+    report.findings(_taken_back(planned, targets, places, format))
     if planned:
-        from mcpconf.devcontainer.hook import unmark
+        report.say("taken back; rebuild the container")
+    if "ddev" in there and "MCPCONF_HOOK" not in os.environ:
+        report.say("taken back; `ddev restart` ends the container of Claude Code")
+    if not planned and "ddev" not in there:
+        gone = "what sync wrote for this project is gone"
+        report.say(gone if there else "there is nothing of mcpconf's in this project")
 
+
+def _taken_back(
+    planned: Plan | None,
+    targets: Sequence[Target],
+    places: Places,
+    format: o.Format,  # noqa: A002
+) -> tuple[Finding, ...]:
+    """Do it; returns what stays, and why."""
+    from mcpconf import write
+    from mcpconf.devcontainer.hook import unmark
+    from mcpconf.devcontainer.init import carry_out, clear_folders
+    from mcpconf.service import control
+
+    if planned:
         carry_out(planned)
         unmark(planned.root)
         _show(planned, format, written=True)
-    of_ddev = ddev_commands.removed(home, project)
-    left = write.remove(target) if of_ddev is None else of_ddev
+    left: list[Finding] = []
+    for target in targets:
+        of_ddev = ddev_commands.removed(target)
+        left += write.remove(_folders(target)) if of_ddev is None else of_ddev
     for name in clear_folders(planned) if planned else ():
         report.say(f"note: {report.safe(name)} holds files that nobody recorded, so it stays")
     control.poke(places.gateway)
-    report.findings(left)
-    report.say(
-        "taken back; rebuild the container"
-        if planned
-        else "what sync wrote for this project is gone"
-    )
+    return tuple(left)
 
 
 @hook.command()
@@ -152,13 +176,11 @@ def _initialize(home: Path | None, project: Path, said: list[str]) -> None:
     from mcpconf.findings import blocking
 
     looked = o.look(home, project)
-    compiled, target, _ = compiled_project(*looked, with_token=True)
-    if target.kind == "ddev":
-        said.append("this project has .ddev, whose container gets the servers; this one gets none")
-        return
-    if target.kind != "devcontainer":
+    target = _of_kind("devcontainer", *looked)
+    if target is None:
         said.append("this is no dev container's project; `mcpconf init devcontainer` makes it one")
         return
+    compiled, *_ = compiled_project(*looked, with_token=True, target=target)
     place = _folders(target)
     stopped: Sequence[Finding] = blocking(compiled.findings)
     if not stopped and compiled.plan.routes.routes:
@@ -192,11 +214,29 @@ def _start_gateway(home: Path | None, gateway: Path, said: list[str]) -> None:
         said.append(f"{broken.message} (`mcpconf gateway start`)")
 
 
-def _target(home: Path | None, project: Path) -> Folders:
-    from mcpconf.readers.target import find_target
+def follows(
+    configuration: Configuration, places: Places, target: Target, of_ddev: Prepared | None
+) -> None:
+    """After a sync: say what has to be done in the containers, and what the other one gets."""
+    from mcpconf.readers.target import find_targets, is_prepared
+    from mcpconf.report import plans
 
-    configuration, places = o.look(home, project)
-    return _folders(find_target(configuration.cwd, configuration.key, places))
+    if of_ddev:
+        plans.of_ddev(of_ddev)
+    if target.kind == "none":
+        return
+    if target.kind == "devcontainer" and not is_prepared(target):
+        report.say("mcpconf is not in this dev container; `mcpconf init devcontainer` puts it in")
+    for other in find_targets(configuration.cwd, configuration.key, places):
+        if other.kind != target.kind and is_prepared(other) and "MCPCONF_HOOK" not in os.environ:
+            report.say("the dev container of this project gets its own list when it starts")
+
+
+def _of_kind(kind: str, configuration: Configuration, places: Places) -> Target | None:
+    from mcpconf.readers.target import find_targets
+
+    found = find_targets(configuration.cwd, configuration.key, places)
+    return next((t for t in found if t.kind == kind), None)
 
 
 def _folders(target: Target) -> Folders:

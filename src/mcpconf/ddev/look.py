@@ -12,6 +12,7 @@ from mcpconf.origin import Source
 from mcpconf.readers.inputs import Unreadable
 from mcpconf.readers.machine import this_machine
 from mcpconf.readers.reach import Reach, reach
+from mcpconf.readers.target import MARKS
 from mcpconf.readers.world import read
 
 COMPOSE = "docker-compose.mcpconf.yaml"
@@ -56,7 +57,7 @@ class Seen(NamedTuple):
 
 def is_installed(root: Path) -> bool:
     """Whether the add-on is there, or ``mcpconf init ddev`` was: any of its marks will do."""
-    return any(os.path.lexists(root / ".ddev" / name) for name in (COMPOSE, CONFIG, MANIFEST))
+    return any(os.path.lexists(root / ".ddev" / name) for name in MARKS["ddev"])
 
 
 def look(root: Path, environ: Mapping[str, str]) -> Seen:

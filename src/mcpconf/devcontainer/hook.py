@@ -42,7 +42,7 @@ def mark(project: Path) -> None:
     Before anything else: where the rest fails, the container stays closed.
     """
     for root in roots_of(project):
-        if os.path.isdir(root / _FOLDER) and not os.path.isdir(root / ".ddev"):
+        if os.path.isdir(root / _FOLDER):
             if files.read(root, EXPECTED) != _SAYS:
                 files.write(root, EXPECTED, _SAYS)
             return

@@ -88,7 +88,7 @@ def plan_init(found: Found, asked: Asked) -> Plan:
     wish = Wish(asked.feature or LOCAL[found.name.count("/")], protect)
     done = _edited(found, text, wish)
     known = record.load(files.read(found.root, record.NAME)) or EMPTY
-    notes = [*done.notes, *_notes(found, wish, old)]
+    notes = [*done.notes, *scaffold.notes(found, wish, fresh=old is None)]
     wanted: dict[str, Content] = scaffold.mounted()
     if done.root.get("dockerComposeFile"):
         compose = scaffold.compose_file(found.root, found.name, jsonc.parse(text), protect=protect)
@@ -218,21 +218,6 @@ def _decoded(found: Found, content: bytes) -> str:
 def _references(done: Edited) -> list[str]:
     there = done.root.get("features")
     return [str(i.key) for i in (there.items or () if there else ()) if is_ours(i.key)]
-
-
-def _notes(found: Found, wish: Wish, old: bytes | None) -> Iterator[str]:
-    if old is None:
-        yield "there was no devcontainer.json: see whether image and remoteUser suit you"
-    if not wish.protect:
-        yield (
-            "the agent can change .devcontainer, and with it what its firewall opens; "
-            "--protect mounts it read-only"
-        )
-    if "/" not in found.name:
-        yield (
-            ".devcontainer.json itself can be changed from inside, and the host runs its "
-            "initializeCommand: move it to .devcontainer/devcontainer.json"
-        )
 
 
 def _ours(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from mcpconf import jsonc
 from mcpconf._resources import data
-from mcpconf.devcontainer.edits import COMPOSE
+from mcpconf.devcontainer.edits import COMPOSE, Wish
 from mcpconf.devcontainer.feature import Content
-from mcpconf.devcontainer.find import FOLDER
+from mcpconf.devcontainer.find import FOLDER, Found
 from mcpconf.errors import Usage
 from mcpconf.jsonc import Value
 from mcpconf.names import quote
@@ -46,6 +47,31 @@ def mounted() -> dict[str, Content]:
         f"{FOLDER}/mcpconf/.gitignore": Content((folder / "gitignore").read_bytes()),
         f"{FOLDER}/mcpconf/README.md": Content((folder / "README.md").read_bytes()),
     }
+
+
+def notes(found: Found, wish: Wish, *, fresh: bool) -> Iterator[str]:
+    """Say what the user has to know about a project, whatever its file says."""
+    if fresh:
+        yield "there was no devcontainer.json: see whether image and remoteUser suit you"
+    if not wish.protect:
+        yield (
+            "the agent can change .devcontainer, and with it what its firewall opens; "
+            "--protect mounts it read-only"
+        )
+    if "/" not in found.name:
+        yield (
+            ".devcontainer.json itself can be changed from inside, and the host runs its "
+            "initializeCommand: move it to .devcontainer/devcontainer.json"
+        )
+    if os.path.isdir(found.root / ".ddev"):
+        yield (
+            "this project has .ddev as well: where mcpconf is in both, `mcpconf sync` and all "
+            "other commands are about DDEV's container; this one gets its list when it starts"
+        )
+        yield (
+            "the agent can change .ddev in here, and DDEV runs what is there on the host: mount it "
+            "read-only (docs/devcontainer.md)"
+        )
 
 
 def compose_file(root: Path, config: str, parsed: Value, *, protect: bool) -> Compose:
