@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcpconf.diagnosis.container_facts import Aim, InContainer
-from mcpconf.diagnosis.container_terms import needs_bridge
+from mcpconf.diagnosis.container_terms import hidden, needs_bridge
 from mcpconf.diagnosis.judge_way import REACHES
 from mcpconf.diagnosis.model import Rung, Step
-from mcpconf.masking import mask_args
 from mcpconf.names import quote
 
 
@@ -49,5 +48,5 @@ def _tried_steps(seen: InContainer, aim: Aim) -> Iterator[Step]:
         came = f"{tried.tools} tools"
     else:
         last = next(iter(reversed(tried.words.split("\n"))), "")
-        came = f"{tried.code or 'no answer'}: {quote(mask_args([last[:400]])[0][0], 160)}"
+        came = f"{tried.code or 'no answer'}: {quote(hidden(last), 160)}"
     yield Step(rung, "container", what, came, tried.tools is not None, tried.seconds * 1000)

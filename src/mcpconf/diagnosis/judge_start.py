@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mcpconf.diagnosis.container_facts import Aim, Blocked, InContainer, Program, Tried
+from mcpconf.diagnosis.container_terms import hidden
 from mcpconf.diagnosis.judge_firewall import opens, shut_for
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
@@ -149,7 +150,7 @@ def _said(words: str) -> tuple[str, ...]:
     lines = [line.strip() for line in words.splitlines()]
     told = [line for line in lines if line and not _NOISE.search(line)] or [x for x in lines if x]
     kept = told[-_SHOWN:]
-    return tuple(f"it said: {quote(mask_args([line[:400]])[0][0], 160)}" for line in kept)
+    return tuple(f"it said: {quote(hidden(line), 160)}" for line in kept)
 
 
 # --- the firewall meanwhile -------------------------------------------------------------------

@@ -43,6 +43,7 @@ from mcpconf.service.handshake import Outcome
 _RECENT = 900.0  # seconds for which what was refused still counts
 _AFTER = 2.0  # seconds by which clocks, and what is written down, may differ
 _THREADS = 16
+_FACTS = 7.0  # seconds for what is a matter of milliseconds where nothing is in the way
 _ENGINE = 3.0  # seconds for an engine to say something about a container
 
 
@@ -116,7 +117,7 @@ def _together(
     pool: ThreadPoolExecutor, container: Container, who: Agent, asked: Look
 ) -> InContainer:
     """Ask for all of it at once, and take what came."""
-    seconds = asked.seconds
+    seconds = max(asked.seconds, _FACTS)
     commands = _commands(asked.wishes)
     names = [wish.name for wish in asked.wishes]
     unseen: list[str] = []
@@ -134,10 +135,10 @@ def _together(
     no_tries: Mapping[str, Tried] = {}
     held = pool.submit(lambda: _held(container, who, commands, seconds))
     tries = pool.submit(lambda: _tries(container, who, asked))
-    reach = pool.submit(look_reach.reach, container, who, max(2, round(min(seconds, 5))))
+    reach = pool.submit(look_reach.reach, container, who, max(2, round(min(asked.seconds, 5))))
     fire = pool.submit(look_firewall.look, container, seconds)
     blocked = pool.submit(look_firewall.refused, container, _RECENT, seconds)
-    client = pool.submit(look_client_there.look, container, who, names, min(seconds, 5.0))
+    client = pool.submit(look_client_there.look, container, who, names, seconds)
     wires = {
         name: pool.submit(_wire, container, who, target) for name, target in asked.wire.items()
     }

@@ -1,13 +1,14 @@
 """What a container holds: one script there, as the agent, and how what it says is read.
 
-Each line is ``KEY BASE64``, so that nothing that a file says can look like another line.
+Each line is ``KEY VALUE``.  A value of several lines is none, and mcp.json comes as base64, so
+nothing there can look like another line.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from mcpconf.containers.agent import Agent, looks
@@ -28,7 +29,12 @@ set -f
 umask 077
 path=$1 folder=$2 home=$3 b1=$4 b2=$5 f1=$6 f2=$7
 shift 7
-put() { printf '%s ' "$1"; printf '%s' "$2" | base64 | tr -d '\n'; echo; }
+break='
+'
+put() {
+  case $2 in *"$break"*) set -- "$1" '?' ;; esac
+  printf '%s %s\n' "$1" "$2"
+}
 state() {
   if [ -f "$1" ] && [ -r "$1" ]; then echo readable
   elif [ -e "$1" ] || [ -L "$1" ]; then echo unreadable
@@ -140,7 +146,7 @@ def _texts(which: str) -> tuple[bytes, bytes]:
 
 def read(out: str, commands: Sequence[str]) -> Held:
     """What the script said; lines that are none of its own are passed over.  Pure."""
-    said = dict(_lines(out))
+    said = {key: value for key, _, value in (line.partition(" ") for line in out.splitlines())}
     files = {name: said.get(f"file:{name}", "missing") for name in FILES}
     return Held(
         uid=said.get("uid", ""),
@@ -150,7 +156,7 @@ def read(out: str, commands: Sequence[str]) -> Held:
         mounted="mounted" in said,
         files=files,
         digests={name: said.get(f"sum:{name}", "") for name in FILES},
-        servers=said.get("servers"),
+        servers=_servers(said.get("servers")),
         managed=said.get("managed", ""),
         managed_state=said.get("managed-state", "missing"),
         bridge=_copy("bridge", said),
@@ -163,17 +169,13 @@ def read(out: str, commands: Sequence[str]) -> Held:
     )
 
 
-def _lines(out: str) -> Iterator[tuple[str, str]]:
-    for line in out.splitlines():
-        key, _, coded = line.partition(" ")
-        try:
-            yield (
-                key,
-                binascii.a2b_base64(coded.encode(), strict_mode=True).decode(errors="replace"),
-            )
-        except (ValueError, UnicodeEncodeError):
-            if not coded:
-                yield key, ""
+def _servers(coded: str | None) -> str | None:
+    if coded is None:
+        return None
+    try:
+        return binascii.a2b_base64(coded.encode(), strict_mode=True).decode(errors="replace")
+    except (ValueError, UnicodeEncodeError):
+        return ""
 
 
 def _copy(which: str, said: Mapping[str, str]) -> Copy:

@@ -45,8 +45,25 @@ except OSError as error:
 """
 
 
+# The starter, what it starts as JSON, and the same as words for where there is no Python; with
+# references and without a Python nothing is started.
+_STARTS = r"""
+starter=$1 entry=$2
+shift 2
+for python in /usr/bin/python3 /usr/local/bin/python3 /bin/python3; do
+  [ ! -x "$python" ] || exec "$python" -I -c "$starter" "$entry"
+done
+[ $# -gt 0 ] || { echo "mcpconf: no python3 here" >&2; exit 96; }
+exec "$@"
+"""
+
+
 def command_of(wish: Wish) -> list[str] | None:
-    """What is started there for a server; None where its entry starts nothing."""
+    """What is started there for a server; None where its entry starts nothing.
+
+    It is Python that starts it: like the client, and unlike a shell, it runs nothing as a script
+    that does not say so itself.
+    """
     command, args, env = (wish.entry.get(key) for key in ("command", "args", "env"))
     if not isinstance(command, str) or not command:
         return None
@@ -54,11 +71,13 @@ def command_of(wish: Wish) -> list[str] | None:
     if command == BRIDGE:
         return [*words, "--cache", ""]  # or it would say what the server said last time
     added = {str(k): str(v) for k, v in env.items()} if isinstance(env, dict) else {}
-    if not added and not any("${" in word for word in words):
-        return words
     document: Json = {"words": list[Json](words), "env": dict[str, Json](added)}
     text = json.dumps(document)
-    return ["python3", "-I", "-c", _EXPANDS, text] if len(text) < _LONGEST else None
+    if len(text) > _LONGEST:
+        return None
+    plain = ["env", *(f"{k}={v}" for k, v in added.items())] if added else []
+    plain = [] if "${" in text else [*plain, *words]
+    return ["/bin/sh", "-c", _STARTS, "start", _EXPANDS, text, *plain]
 
 
 def try_all(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -251,35 +253,18 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Close its input, as a client does that leaves; who does not go then is made to."""
+    """Close its input, as a client does that leaves; who does not go then is made to.
+
+    With all that it started, which would hold its pipes open.
+    """
     if process.stdin is not None:
         process.stdin.close()
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(_GRACE):
             await process.wait()
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-async def answers_probe(
-    command: Sequence[str], environ: Mapping[str, str], cwd: str, seconds: float
-) -> bool:
-    """Whether it answers ``server/discover`` within the time, be it by an error (fact 47)."""
-    try:
-        process = await _started(command, environ, cwd)
-    except OSError:
-        return True  # that is another cause
-    words = asyncio.ensure_future(_last_words(process))
-    try:
-        async with asyncio.timeout(seconds):
-            await _Talk(process).ask("server/discover", _modern())
-    except TimeoutError:
-        return False
-    except (_Refused, _Gone, OSError):
-        return True
-    finally:
-        await _end(process)
-        words.cancel()
-    return True
+            return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE):
+            await process.wait()
