@@ -8,6 +8,7 @@ from mcpconf.diagnosis.shows import shows
 
 _NOT_FOUND, _GONE, _TOO_OFTEN = 404, 410, 429
 _NO_ENDPOINT = (_NOT_FOUND, _GONE)
+_SAID_IN_MCP = (400, 422)
 _SERVER_ERROR = 500
 _MEANS = {
     402: "it wants to be paid",
@@ -26,10 +27,10 @@ def judge_http(seen: Seen, about: About) -> list[Verdict]:
         return [*_kept_by_gateway(seen, about), *_old_transport(seen, about)]
     if call.text("call") == "tools":
         return []
-    first = _lost(call, about) or _new_transport(seen, about)
-    if first:
-        return [first]
-    if call.fault == "status":
+    swapped = _new_transport(seen, about)
+    if swapped:
+        return [swapped]
+    if call.fault == "status" and not _said_in_mcp(call):
         return [_status(call, seen, about)]
     if call.fault in ("media", "empty", "not-http"):
         return [_content(call, about)]
@@ -37,6 +38,12 @@ def judge_http(seen: Seen, about: About) -> list[Verdict]:
 
 
 # --- redirects --------------------------------------------------------------------------------
+
+
+def judge_redirect(seen: Seen, about: About) -> list[Verdict]:
+    """Judge redirects that the request does not survive; [] where it does."""
+    lost = None if seen.main.text("call") == "tools" else _lost(seen.main, about)
+    return [lost] if lost else []
 
 
 def _lost(call: Call, about: About) -> Verdict | None:
@@ -120,6 +127,11 @@ def _new_transport(seen: Seen, about: About) -> Verdict | None:
 
 
 # --- statuses ---------------------------------------------------------------------------------
+
+
+def _said_in_mcp(call: Call) -> bool:
+    """Whether the refusal is one of JSON-RPC, so that the status says less than its error."""
+    return call.text("rpc") == "error" and call.status in _SAID_IN_MCP
 
 
 def _status(call: Call, seen: Seen, about: About) -> Verdict:

@@ -7,6 +7,7 @@ from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.diagnosis.shows import shows
 
 _SLOW = 2.0  # seconds that a session waits at its start (fact 61)
+_OTHER_VERSION = -32022  # of the stateless era: none of the versions that it speaks
 _KNOWN = "2024-11-05 to 2025-11-25"
 
 
@@ -19,14 +20,15 @@ def judge_mcp(seen: Seen, about: About) -> list[Verdict]:
         return [_tools(call, about)]
     judge = {
         "timeout": _silent,
-        "cut": _silent,
         "not-mcp": _not_mcp,
         "too-big": _not_mcp,
         "elsewhere": _elsewhere,
         "protocol": _protocol,
         "rpc-error": _refused,
     }.get(call.fault)
-    if judge is None and call.text("call") == "initialized":
+    if call.part("error").whole("code") == _OTHER_VERSION:
+        judge = _protocol
+    if judge is None and (call.text("rpc") == "error" or call.text("call") == "initialized"):
         judge = _refused
     return [judge(call, seen, about)] if judge else []
 
@@ -86,11 +88,10 @@ def _elsewhere(call: Call, seen: Seen, about: About) -> Verdict:
 
 
 def _protocol(call: Call, seen: Seen, about: About) -> Verdict:
-    del call
-    version = seen.answer.shown("protocol", 40)
-    message = f"the server of {about.name} speaks version {version} of the protocol"
-    notes = (f"Claude Code knows {_KNOWN}",)
-    ways = ("get another version of the server",)
+    version = seen.answer.shown("protocol", 40) or "another"
+    message = f"the server of {about.name} speaks {version} as the version of the protocol"
+    notes = (f"Claude Code {about.client} knows {_KNOWN}", *call.says)
+    ways = ("get another version of the server, or of Claude Code",)
     printed = shows(about, "protocol", version=version.strip("`"))
     return about.verdict(Rung.MCP, "MC281", message, notes=notes, help=ways, shows=printed)
 

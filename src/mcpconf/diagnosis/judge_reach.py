@@ -31,7 +31,7 @@ def judge_reach(seen: Seen, about: About) -> list[Verdict]:
         return [tls_port(seen, about)]
     if call.fault == "tls-alert":
         return [gave_up(call, seen, about)]
-    return [_cut(seen, about)] if call.fault in ("reset", "closed") else []
+    return [_cut(seen, about)] if call.fault in ("reset", "closed", "cut") else []
 
 
 def _led(verdict: Verdict, seen: Seen) -> Verdict:
@@ -177,7 +177,8 @@ def _is_nowhere(text: str) -> bool:
 def _cut(seen: Seen, about: About) -> Verdict:
     call = seen.main
     what = "is reset" if call.fault == "reset" else "is closed"
-    message = f"{about.name} does not answer: the connection {what} when the request has been sent"
+    when = "within its answer" if call.status else "when the request has been sent"
+    message = f"{about.name} does not answer: the connection {what} {when}"
     inside = about.place == "container" and about.firewall != "none"
     notes = (
         f"asked {about.here}: {_what(call)}",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcpconf.diagnosis.judge_auth import judge_auth, waits_for_login
-from mcpconf.diagnosis.judge_http import judge_http
+from mcpconf.diagnosis.judge_http import judge_http, judge_redirect
 from mcpconf.diagnosis.judge_mcp import judge_mcp, judge_speed
 from mcpconf.diagnosis.judge_reach import judge_reach
 from mcpconf.diagnosis.judge_report import About, Call, Seen, said
@@ -30,7 +30,7 @@ def judge_wire(report: Mapping[str, Any], about: About) -> list[Verdict]:
         return [*judge_http(seen, about), *judge_mcp(seen, about), *judge_speed(seen, about)]
     if not seen.stopped or _not_its_fault(seen, about):
         return []
-    for judge in (judge_reach, judge_auth, judge_http, judge_mcp):
+    for judge in (judge_reach, judge_redirect, judge_auth, judge_http, judge_mcp):
         found = judge(seen, about)
         if found:
             return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 from email.utils import parsedate_to_datetime
@@ -28,6 +29,7 @@ _DROPPED = ("authorization", "cookie", "proxy-authorization")
 _OWN = ("host", "content-length", "connection", "transfer-encoding")
 _NO_ANSWER = ("closed", "reset", "not-http")
 _BAD_REQUEST = 400
+_TLS = re.compile(rb"(?i)https|ssl|tls")
 _MOST_EXCERPT = 160
 
 
@@ -86,7 +88,8 @@ class Caller:
             station.update(fault.facts, fault=fault.kind)
         station["method"], station["ms"] = asked.method, began.ms()
         self._tell(station, answer)
-        self._look_for_tls(station, asked.place, clock)
+        if asked.place.scheme == "http" and _wants_tls(station, answer):
+            self._look_for_tls(station, asked.place, clock)
         return answer
 
     # --- redirects ------------------------------------------------------------------------
@@ -191,8 +194,7 @@ class Caller:
 
     def _look_for_tls(self, station: dict[str, Any], place: Place, clock: Clock) -> None:
         """See whether a port that is asked without TLS, and does not like it, wants TLS."""
-        doubtful = station["fault"] in _NO_ANSWER or station["status"] == _BAD_REQUEST
-        if place.scheme == "http" and doubtful and self.road.proxied(place) is None:
+        if self.road.proxied(place) is None:
             with contextlib.suppress(Fault):
                 if speaks_tls(place.host, clock, lambda: self.road.again(place, clock)):
                     station.update(fault="tls-port", ok=False)
@@ -216,6 +218,12 @@ def _there(here: Place, location: str) -> Place:
     except Fault:
         pass
     raise Fault("redirect-bad")
+
+
+def _wants_tls(station: Mapping[str, Any], answer: Answer) -> bool:
+    """Whether a port that was asked without TLS may want it; servers say so in a 400."""
+    told = station["status"] == _BAD_REQUEST and answer.media != "application/json"
+    return station["fault"] in _NO_ANSWER or (told and bool(_TLS.search(answer.content()[:4096])))
 
 
 def _relation(here: Place, there: Place) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
 from urllib.parse import unquote, urlsplit
 
@@ -64,7 +65,10 @@ class Road:
 
     def proxied(self, place: Place) -> Proxy | None:
         """The proxy, where it takes plain requests itself."""
-        return self._proxy if self._proxy and place.scheme == "http" else None
+        if self._proxy is None and self._proxy_url:
+            with contextlib.suppress(Fault):
+                self._proxy = Proxy(self._proxy_url)
+        return self._proxy if place.scheme == "http" else None
 
     def open(self, place: Place, clock: Clock) -> socket.socket:
         """A connection over which HTTP can be spoken.  Raises Fault ``station`` after telling."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import ssl
@@ -37,17 +38,14 @@ class Trust:
     """Whom to trust: the system's store, what the caller adds, and the user's own file."""
 
     def __init__(self, ca: str, roots: str) -> None:
-        self.context = ssl.create_default_context()
-        strict = getattr(ssl, "VERIFY_X509_STRICT", 0)
-        self.context.verify_flags &= ~strict  # the client is not as strict as Python 3.13
-        self.context.set_alpn_protocols(["http/1.1"])
-        if roots.startswith(_PEM):
-            with contextlib.suppress(ssl.SSLError, ValueError):
-                self.context.load_verify_locations(cadata=roots)
-        for path in (ca, "" if roots.startswith(_PEM) else roots):
-            if path:
-                with contextlib.suppress(OSError, ValueError):  # as the client: without it
-                    self.context.load_verify_locations(path)
+        self._ca, self._roots = ca, roots
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """What is trusted now; reading it takes long, so it is kept while nothing changes."""
+        store = tuple(os.environ.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+        files = (self._ca, "" if self._roots.startswith(_PEM) else self._roots, *store)
+        return _trusting(self._ca, self._roots, tuple((path, _changed(path)) for path in files))
 
     def count(self) -> int:
         """How many are trusted; those of a directory count when they lie there."""
@@ -59,6 +57,29 @@ class Trust:
             return sum(name.endswith(".0") for name in os.listdir(folder)) if folder else 0
         except OSError:
             return 0
+
+
+@functools.lru_cache(maxsize=16)
+def _trusting(ca: str, roots: str, _: object) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    strict = getattr(ssl, "VERIFY_X509_STRICT", 0)
+    context.verify_flags &= ~strict  # the client is not as strict as Python 3.13
+    context.set_alpn_protocols(["http/1.1"])
+    if roots.startswith(_PEM):
+        with contextlib.suppress(ssl.SSLError, ValueError):
+            context.load_verify_locations(cadata=roots)
+    for path in (ca, "" if roots.startswith(_PEM) else roots):
+        if path:
+            with contextlib.suppress(OSError, ValueError):  # as the client: without it
+                context.load_verify_locations(path)
+    return context
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime if path else 0.0
+    except (OSError, ValueError):
+        return 0.0
 
 
 def secured(
