@@ -41,7 +41,9 @@ def verdict(rung: Rung, code: str, message: str, **more: object) -> Verdict:
     return Verdict(rung, finding, shows, Remedy("mcpconf sync", ("sync",), safe=True), **more)
 
 
-def works(name: str, way: str = "gateway", *, start: str = "shop-claude", tools: int = 3) -> Diagnosis:
+def works(
+    name: str, way: str = "gateway", *, start: str = "shop-claude", tools: int = 3
+) -> Diagnosis:
     return Diagnosis(name, start, way, (step(Rung.CONFIG), step(Rung.TOOLS)), (), tools, (), 0.41)
 
 
