@@ -96,7 +96,7 @@ def server(body: str) -> str:
 )
 def test_a_server_that_answers_is_ready(body: str, tools: int) -> None:
     outcome, heard = shake(server(body))
-    assert outcome == Outcome(tools=tools)
+    assert (outcome.tools, outcome.code, outcome.message) == (tools, "", "")
     words = {LATE: {"nobody there yet"}, MADE_UP: {"x has not answered yet: no"}}
     assert {o.message for o in heard} == words.get(body, set())
 

@@ -19,7 +19,7 @@ from mcpconf.diagnosis.evidence import Heard, Secrets
 from mcpconf.diagnosis.look_host import look_at_secrets
 from mcpconf.errors import Failure
 from mcpconf.readers.places import Places
-from mcpconf.service.control import NoAnswer, ask
+from mcpconf.service.control import NoAnswer, ask, read
 from mcpconf.service.handshake import Outcome, answers_probe, handshake
 
 SECONDS = 8.5  # for a handshake
@@ -31,6 +31,7 @@ _NOT_BEYOND = (  # what the gateway says of itself and of processes: the wire wo
     "secret-missing helper-failed stale-route unknown-server spawn-failed server-exited "
     "server-silent server-garbage login-expired step-up"
 ).split()
+_GARBAGE = "it writes something else than MCP to its output"
 _FIRST_ANSWER = {"MCP_TIMEOUT": "2000"}  # milliseconds: then the bridge says what it waits for
 
 Report = Mapping[str, Any]
@@ -111,9 +112,7 @@ async def _greet(one: Try, world: World, hear: Callable[[Outcome], None]) -> Out
 
 async def _probed(one: Try, world: World) -> bool | None:
     """Whether a process that starts fast answers the client's first probe; others: None."""
-    route = one.route
-    is_process = route.url is None and route.url_ref is None if route else one.target is None
-    if not is_process:
+    if not _is_process(one):
         return None
     environ = {**world.environ, **one.env}
     return await answers_probe(one.command, environ, world.folder, _PROBE)
@@ -144,7 +143,23 @@ def _blamed(outcome: Outcome, one: Try, world: World, since: float) -> Outcome:
             mine = (row["project"], row["server"]) == (world.project, one.server)
             if mine and error and float(error["at"]) >= int(since):
                 return outcome._replace(code=str(error["code"]), message=str(error["message"]))
-    return outcome
+    return _of_process(outcome, one, world) if _is_process(one) else outcome
+
+
+def _of_process(outcome: Outcome, one: Try, world: World) -> Outcome:
+    """What a process behind the gateway does that does not answer: it is silent, or chats."""
+    with suppress(NoAnswer, Failure):
+        page = read(world.places.gateway, "/metrics", timeout=1.0)
+        label = f'garbage_lines_total{{project="{world.project}",server="{one.server}"}}'
+        line = next((x for x in page.splitlines() if label in x), "")
+        if line and not line.endswith(" 0"):
+            return outcome._replace(code="server-garbage", message=_GARBAGE)
+    return outcome._replace(code="server-silent", message=f"no answer within {SECONDS:g} s")
+
+
+def _is_process(one: Try) -> bool:
+    route = one.route
+    return route.url is None and route.url_ref is None if route else one.target is None
 
 
 # --- the wire ---------------------------------------------------------------------------------

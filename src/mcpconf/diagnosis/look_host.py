@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from mcpconf import write
 from mcpconf.compiler import Compilation, with_token
@@ -165,11 +164,3 @@ async def look_at_secrets(
         return Secrets(resolved.with_headers(headers), None, login, bearer=bool(headers))
     except Missing as missing:
         return Secrets(None, missing, login)
-
-
-def stderr_of(places: Places, project: str, server: str) -> str:
-    """The last line that a process behind the gateway wrote to its standard error; "" if none."""
-    text: Any = ""
-    with suppress(NoAnswer, Failure):
-        text = ask(places.gateway, "GET", f"/stderr/{project}/{server}", timeout=1.0)
-    return str(text or "")

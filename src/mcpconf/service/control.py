@@ -40,6 +40,19 @@ def ask(gateway: Path, method: str, path: str, timeout: float = _PATIENCE) -> An
         Failure: it answers, and refuses.
 
     """
+    body = _answer(gateway, method, path, timeout)
+    try:
+        return json.loads(body) if body.strip() else None
+    except ValueError:
+        raise NoAnswer("what answers on its control socket is not the gateway") from None
+
+
+def read(gateway: Path, path: str, timeout: float = _PATIENCE) -> str:
+    """What it has to read as text: ``/metrics``, ``/stderr/…``.  Raises as :func:`ask` does."""
+    return _answer(gateway, "GET", path, timeout).decode("utf-8", "replace")
+
+
+def _answer(gateway: Path, method: str, path: str, timeout: float) -> bytes:
     connection = _Unix(gateway / CONTROL, timeout)
     try:
         connection.request(method, path)
@@ -57,10 +70,7 @@ def ask(gateway: Path, method: str, path: str, timeout: float = _PATIENCE) -> An
         connection.close()
     if answer.status >= 300:  # noqa: PLR2004
         raise Failure(f"the gateway refused {method} {path} with HTTP {answer.status}")
-    try:
-        return json.loads(body) if body.strip() else None
-    except ValueError:
-        raise NoAnswer("what answers on its control socket is not the gateway") from None
+    return body
 
 
 def _words(error: Exception) -> str:

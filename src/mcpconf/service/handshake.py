@@ -268,3 +268,25 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_GRACE):
             await process.wait()
+
+
+async def answers_probe(
+    command: Sequence[str], environ: Mapping[str, str], cwd: str, seconds: float
+) -> bool:
+    """Whether it answers ``server/discover`` within the time, be it by an error (fact 47)."""
+    try:
+        process = await _started(command, environ, cwd)
+    except OSError:
+        return True  # that is another cause
+    words = asyncio.ensure_future(_last_words(process))
+    try:
+        async with asyncio.timeout(seconds):
+            await _Talk(process).ask("server/discover", _modern())
+    except TimeoutError:
+        return False
+    except (_Refused, _Gone, OSError):
+        return True
+    finally:
+        await _end(process)
+        words.cancel()
+    return True
