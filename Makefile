@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup sync test check bless docs bridge firewall feature release engines redteam bench parity conformance clean
+.PHONY: setup sync test thorough check bless docs bridge firewall feature release engines redteam bench parity conformance clean
 
 setup: $(VENV)/.done
 
@@ -33,6 +33,14 @@ test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not runtime and not netns and not engine" $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "netns or (engine and not slow)" $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -m runtime $(ARGS) || test $$? -eq 5
+
+# All cases, where `make test` runs a sample; all engines, all clients.
+thorough: setup
+	$(BIN)/python -m tests.parity.install_clients
+	$(BIN)/python -m tests.conformance.install_suite
+	$(BIN)/python -m tests.devcontainer.tool
+	MCPCONF_TESTS=all $(MAKE) test
+	$(BIN)/python -m pytest -m "engine and slow" $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
@@ -78,7 +86,7 @@ bench: setup
 # The real clients against mcpconf: generated configurations, needs npm.
 parity: setup
 	$(BIN)/python -m tests.parity.install_clients
-	MCPCONF_PARITY=full $(BIN)/python -m pytest tests/parity $(ARGS)
+	MCPCONF_TESTS=all $(BIN)/python -m pytest tests/parity $(ARGS)
 
 # The official conformance suite, directly and through bridge and gateway, needs npm.
 conformance: setup

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -36,12 +37,28 @@ _LONG = ("tests/packaging/", "tests/parity/", "tests/credentials/", "tests/netns
 _ENGINE = "docker-26"  # the one engine that every run starts; `make engines` runs them all
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files begin first, so that no core waits for the last one; most engines are slow."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files begin first, so that no core waits for the last one; most engines are slow.
+
+    Of what has many cases of one kind a sample is run, always the same; ``make thorough`` runs all.
+    """
+    if os.environ.get("MCPCONF_TESTS") != "all":
+        left_out = [item for item in items if not _in_sample(item)]
+        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         if item.get_closest_marker("engine") and _ENGINE not in item.nodeid:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
+def _in_sample(item: pytest.Item) -> bool:
+    """Whether a test belongs to the sample: one of the ``n`` of its ``sample(n)`` mark, 0: none."""
+    mark = item.get_closest_marker("sample")
+    if mark is None:
+        return True
+    (of,) = mark.args
+    return bool(of) and crc32(item.nodeid.encode()) % of == 0
 
 
 def _is_near(host: object) -> bool:

@@ -45,6 +45,7 @@ def reached(peer: str, path: str, revision: str, home: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("revision", REACHED)
 @pytest.mark.parametrize("path", PATHS)
 def test_as_many_scenarios_as_directly(path: str, revision: str, tmp_path: Path) -> None:

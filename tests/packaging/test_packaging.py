@@ -93,7 +93,9 @@ def test_the_sdist_holds_what_the_wheel_is_made_of_and_nothing_private(built: Pa
     assert not {n for n in names if "__pycache__" in n or n.startswith((".git/", ".venv", "dist"))}
 
 
-@pytest.fixture(scope="session", params=["wheel", "editable"])
+@pytest.fixture(
+    scope="session", params=["wheel", pytest.param("editable", marks=pytest.mark.sample(0))]
+)
 def installed(
     request: pytest.FixtureRequest,
     built: Path,

@@ -18,6 +18,13 @@ NOT_THERE = ("n/a HTTP servers answer",)  # a fault that servers of this kind ca
 PROXY = Path(__file__).parents[2] / "bench" / "proxy"
 
 
+def _marks(kind: str, direction: str) -> list[pytest.MarkDecorator]:
+    """Both together are in every run; each alone, and what takes its time, as a sample."""
+    if kind != "quick":
+        return [pytest.mark.slow, pytest.mark.sample(6)]
+    return [] if direction.startswith("both") else [pytest.mark.sample(3)]
+
+
 def _cases() -> list[Any]:
     words = [sys.executable, str(PROXY / "scenarios.py"), "--peers", "mcpconf", "--list"]
     found = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=60).stdout)
@@ -26,7 +33,7 @@ def _cases() -> list[Any]:
             direction,
             name,
             id=f"{direction}-{name}",
-            marks=[pytest.mark.slow] if kind != "quick" else [],
+            marks=_marks(kind, direction),
         )
         for kind, direction, name in found
     ]

@@ -299,6 +299,7 @@ def copy(root: Path, n: int) -> Target:
     return Target(there / "c", there / "h")
 
 
+@pytest.mark.sample(2)
 def test_a_kill_before_every_change_leaves_a_whole_set(case: tuple[Path, Set]) -> None:
     root, emitted = case
     old, new = visible(copy(root, 0)), expected(emitted)
@@ -321,6 +322,7 @@ def test_a_kill_before_every_change_leaves_a_whole_set(case: tuple[Path, Set]) -
     assert outcomes == sorted(outcomes)  # once new, never old again
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "from then on"])
 def test_an_error_at_every_change_leaves_a_whole_set(
     case: tuple[Path, Set], *, for_ever: bool
