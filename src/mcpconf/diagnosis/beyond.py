@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mcpconf.diagnosis.container_facts import InContainer
@@ -10,19 +10,12 @@ from mcpconf.diagnosis.evidence import Host, Remembered
 from mcpconf.diagnosis.judge_report import About
 from mcpconf.diagnosis.judge_trouble import wants_login
 from mcpconf.diagnosis.judge_wire import judge_wire
-from mcpconf.diagnosis.model import Rung, Step, Verdict
+from mcpconf.diagnosis.model import Step, Verdict
+from mcpconf.diagnosis.wire_steps import wire_steps
 from mcpconf.model import Remote
 from mcpconf.secret import random_looking, secret_name, shown_url
 
 _WANTS_LOGIN = "MC223"
-_STATIONS = {
-    "proxy": Rung.TCP,
-    "dns": Rung.DNS,
-    "tcp": Rung.TCP,
-    "tls": Rung.TLS,
-    "call": Rung.MCP,
-    "oauth": Rung.AUTH,
-}
 
 
 class Asked(NamedTuple):
@@ -48,13 +41,14 @@ def beyond(asked: Asked) -> Beyond:
         return Beyond()
     host = asked.host
     verdicts = judge_wire(asked.report, about(asked))
+    place = "container" if asked.inside and host.planned.route is None else "host"
     answer = asked.report.get("answer")
     if host.works and not (isinstance(answer, Mapping) and answer.get("works")):
         verdicts = []  # it was slower than the question's time, or weary of being asked twice
     if host.planned.route is not None:
         told = (wants_login(host) if v.finding.code == _WANTS_LOGIN else v for v in verdicts)
         verdicts = list(told)
-    return Beyond(tuple(verdicts), tuple(_steps(asked)))
+    return Beyond(tuple(verdicts), tuple(wire_steps(asked.report, place)))
 
 
 def about(asked: Asked) -> About:
@@ -105,46 +99,3 @@ def _firewall(asked: Asked) -> str:
     if inside is None or route is not None:
         return ""
     return "none" if inside.fire.state == "absent" else ""
-
-
-def _steps(asked: Asked) -> Iterator[Step]:
-    """The stations as steps."""
-    place = "container" if asked.inside and asked.host.planned.route is None else "host"
-    stations = (asked.report or {}).get("stations")
-    for station in stations if isinstance(stations, list) else ():
-        if isinstance(station, Mapping):
-            yield _step(station, place)
-
-
-def _step(station: Mapping[str, Any], place: str) -> Step:
-    kind = str(station.get("station"))
-    ok, ms = station.get("ok"), station.get("ms")
-    if station.get("call") == "discover" and station.get("fault") in ("rpc-error", "status"):
-        ok = None  # it is of the older era, or fails later as well
-    return Step(
-        rung=_STATIONS.get(kind, Rung.MCP),
-        place=place,
-        tried=_tried(kind, station),
-        came=_came(station),
-        ok=ok if isinstance(ok, bool) else None,
-        ms=float(ms) if isinstance(ms, int | float) else None,
-    )
-
-
-def _tried(kind: str, station: Mapping[str, Any]) -> str:
-    where = f"{station.get('host', '')} port {station.get('port', '')}"
-    if kind == "call":
-        bare = ", without the configured headers" if station.get("with") == "nothing" else ""
-        return f"sent it {station.get('call', '')} ({station.get('method') or 'POST'}){bare}"
-    words = {"dns": "looked up", "tcp": "connected to", "tls": "spoke TLS with", "proxy": "asked"}
-    return f"{words.get(kind, f'looked for {kind} of')} {where}"
-
-
-def _came(station: Mapping[str, Any]) -> str:
-    status, fault = station.get("status"), station.get("fault")
-    parts = [f"HTTP {status}"] if isinstance(status, int) else []
-    parts += [str(fault)] if fault else []
-    addresses = station.get("addresses")
-    if isinstance(addresses, list):
-        parts += [", ".join(map(str, addresses[:4]))]
-    return ", ".join(p for p in parts if p) or "fine"
