@@ -115,6 +115,8 @@ def _exec(
     *,
     listens: bool = False,
 ) -> list[str]:
+    if not container.engine:  # whoever asks is the agent, or may become it
+        return ["/usr/bin/env", *given, *shell]
     options = ["-w", "/", *(["-i"] if listens else []), *(["-u", user] if user else [])]
     options += [option for variable in given for option in ("-e", variable)]
     return [container.engine, "exec", *options, container.name, *shell]

@@ -34,10 +34,13 @@ class Place(NamedTuple):
 
 
 class Container(NamedTuple):
-    """A running container; ``engine`` is the program that knows it."""
+    """A running container; ``engine`` is the program that knows it, "" for this very one."""
 
     engine: str
     name: str
+
+
+HERE = Container("", "this container")
 
 
 def running(

@@ -184,8 +184,8 @@ class NoContainer(NamedTuple):
     """Why nothing was seen of a container.
 
     ``kind`` is ``engine`` (there is none), ``silent`` (it does not answer), ``denied`` (not to
-    this user), ``down`` (it does not run), ``refused``, ``none`` (no container runs), ``several``
-    or ``inside`` (this is the container).
+    this user), ``down`` (it does not run), ``refused``, ``none`` (no container runs) or
+    ``several``.
     """
 
     kind: str
@@ -231,12 +231,13 @@ def wish_of(planned: Planned, rows: Sequence[EgressRow]) -> Wish | None:
         return None
     args = entry.get("args")
     words = args if isinstance(args, list) else []
-    if planned.route is not None:
+    bridged = entry.get("command") == BRIDGE
+    if planned.route is not None or (bridged and words[:1] != ["--url"]):
         return Wish(server.name, server.id, "gateway", entry)
     # A registry's row names the servers that load from it as well.
     hosts = tuple((row.host, row.port) for row in rows if server.id in row.servers)
-    direct = entry.get("url") or (entry.get("command") == BRIDGE and words[:1] == ["--url"])
-    return Wish(server.name, server.id, "direct" if direct else "container", entry, hosts)
+    way = "direct" if bridged or entry.get("url") else "container"
+    return Wish(server.name, server.id, way, entry, hosts)
 
 
 def sync_of(folder: Path) -> Sync:

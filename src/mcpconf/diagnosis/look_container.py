@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from mcpconf.containers import agent, inspection, program, running
 from mcpconf.containers.agent import Agent
 from mcpconf.containers.engine import NoAnswer
-from mcpconf.containers.running import Container, Place
+from mcpconf.containers.running import HERE, Container, Place
 from mcpconf.diagnosis import (
     look_client_there,
     look_firewall,
@@ -34,11 +34,9 @@ from mcpconf.diagnosis.container_facts import (
     Tried,
     Wish,
 )
-from mcpconf.diagnosis.evidence import Heard
 from mcpconf.diagnosis.look_client_there import ClientThere
 from mcpconf.errors import Failure
 from mcpconf.names import quote
-from mcpconf.service.handshake import Outcome
 
 _RECENT = 900.0  # seconds for which what was refused still counts
 _AFTER = 2.0  # seconds by which clocks, and what is written down, may differ
@@ -66,10 +64,12 @@ class Look(NamedTuple):
 def find(
     place: Place, environ: Mapping[str, str], name: str = "", patience: float = _ENGINE
 ) -> Container | NoContainer:
-    """The project's running container, or why there is none to look at.  Raises nothing."""
+    """The project's running container, or why there is none to look at.  Raises nothing.
+
+    It is ``HERE`` where mcpconf itself runs in one that has the firewall: no engine is asked then.
+    """
     if not name and program.is_inside():
-        why = "mcpconf itself runs in a container that has the firewall"
-        return NoContainer("inside", why)
+        return HERE
     try:
         found = (
             [running.named(name, environ)] if name else running.running(place, environ, patience)
@@ -83,16 +83,6 @@ def find(
         names = tuple(one.name for one in found)
         return NoContainer("several", f"{len(found)} containers of this project run", "", names)
     return found[0]
-
-
-def heard(seen: InContainer, name: str) -> Heard | None:
-    """How a server answered in the container, as a handshake from there; None: nobody asked it."""
-    tried = seen.tried.get(name)
-    if tried is None:
-        return None
-    late = tried.code in {"timeout", "unreachable", "dns"}
-    outcome = Outcome(tried.tools, tried.code, tried.words, late, tried.words, tried.exit)
-    return Heard(seen.name, outcome, tried.seconds)
 
 
 def look(container: Container, asked: Look) -> InContainer | NoContainer:

@@ -18,20 +18,20 @@ _MOST_ROWS, _MOST_BLOCKED = 60_000, 2_000
 _SAYS = "mcpconf-fw: "
 
 
-def look(container: Container | None, patience: float) -> Fire:
-    """Ask ``mcpconf-fw status``, of a container or (None) here.  Raises nothing."""
+def look(container: Container, patience: float) -> Fire:
+    """Ask ``mcpconf-fw status``.  Raises nothing."""
     try:
         code, out, err = _ask(container, ["status", "--format", "json"], patience)
     except Failure as why:
         return Fire(why=why.message)
-    if container is not None and code == inside.NOT_THERE:
+    if code == inside.NOT_THERE:
         return Fire("absent", "it has no mcpconf-fw")
-    if container is not None and code == inside.NOT_ROOTS:
+    if code == inside.NOT_ROOTS:
         return Fire("foreign", "its mcpconf-fw is not root's alone, so it was not run")
     return read_status(code, out, err)
 
 
-def refused(container: Container | None, since: float, patience: float) -> tuple[Blocked, ...]:
+def refused(container: Container, since: float, patience: float) -> tuple[Blocked, ...]:
     """What it refused in the last seconds; () where it does not say."""
     with suppress(Failure):
         words = ["blocked", "--format", "json", "--since", f"{since:g}"]
@@ -40,9 +40,9 @@ def refused(container: Container | None, since: float, patience: float) -> tuple
     return ()
 
 
-def _ask(container: Container | None, words: list[str], patience: float) -> tuple[int, str, str]:
-    who = f"the container {quote(container.name)}" if container else "this container"
-    return whole(command_in(container, words), who, patience)
+def _ask(container: Container, words: list[str], patience: float) -> tuple[int, str, str]:
+    where = container if container.engine else None
+    return whole(command_in(where, words), f"the container {quote(container.name)}", patience)
 
 
 def read_status(code: int, out: str, err: str) -> Fire:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mcpconf.contract import GATEWAY, GatewayAddress
+from mcpconf.model import BRIDGE
 from mcpconf.readers.around import Target
 from mcpconf.readers.places import Places
 
@@ -14,7 +15,7 @@ from mcpconf.readers.places import Places
 # and uv.  `commands` in mcpconf.toml adds to it.
 PROGRAMS = frozenset(
     "npx npm node bunx bun pnpm yarn uvx uv pipx python python3 sh bash deno tsx".split()
-)
+) | {BRIDGE}
 
 
 _FOLDERS = {"ddev": ".ddev", "devcontainer": ".devcontainer"}
