@@ -28,6 +28,7 @@ from mcpconf.secret import mask_entry
 from mcpconf.urls import Url, parse_url
 
 _NEAR = 0.6
+_LONGEST = 200  # characters of a question that nobody understands
 
 
 class Line(NamedTuple):
@@ -269,7 +270,7 @@ def _near(word: str, words: Iterable[str]) -> str:
 def _unknown(question: str, compiled: Compilation) -> Explanation:
     names = [r.server.name for r in compiled.survey.resolved]
     hosts = [r.host for r in compiled.plan.egress.rows]
-    near = _near(question, [*names, *hosts, *RULES])
+    near = _near(question[:_LONGEST], [*names, *hosts, *RULES])
     lines = [Line("nothing", f"no server, host or code is called {quote(question)}")]
     if near:
         lines.append(Line("help", f"did you mean {quote(near)}?  mcpconf explain {_word(near)}"))
@@ -277,7 +278,7 @@ def _unknown(question: str, compiled: Compilation) -> Explanation:
         lines.append(Line("help", f"servers: {', '.join(map(quote, dict.fromkeys(names)))}"))
     else:
         lines.append(Line("help", "no servers are configured; `mcpconf list` shows what is read"))
-    return Explanation(question, "", tuple(lines))
+    return Explanation(question[:_LONGEST], "", tuple(lines))
 
 
 def _word(near: str) -> str:

@@ -20,6 +20,7 @@ from .rows import Group, groups
 
 FILE = Path(__file__).with_name("said.json")
 _MOST = 6  # lines of a log
+_CUT = 400
 
 
 def record(version: str) -> dict[str, dict[str, Any]]:
@@ -64,7 +65,7 @@ def logged(world: World, name: str) -> list[str]:
     folder = world.home / ".cache" / "claude-cli-nodejs"
     files = sorted(folder.glob(f"*/mcp-logs-{re.sub('[^a-zA-Z0-9]', '-', name)}/*.jsonl"))
     lines = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
-    kept = [{k: r[k] for k in ("error", "debug") if k in r} for r in lines[-_MOST:]]
+    kept = [{k: r[k][:_CUT] for k in ("error", "debug") if k in r} for r in lines[-_MOST:]]
     return [json.dumps(record, ensure_ascii=False) for record in kept]
 
 

@@ -11,30 +11,49 @@ from mcpconf.cli.compile_commands import compiled_project
 if TYPE_CHECKING:
     from mcpconf.cli.live_commands import Where
     from mcpconf.compiler import Compilation
+    from mcpconf.diagnosis.texts import Known
     from mcpconf.explain import Explanation
     from mcpconf.model import Classified
+    from mcpconf.readers.inputs import Configuration
 
 
-def answer(question: str, compiled: Compilation, kinds: Mapping[int, Classified]) -> Explanation:
+def answer(question: str, known: Known) -> Explanation:
     """Answer it as what it is; a text that nobody knows gets the nearest names."""
     from mcpconf import explain as explaining
     from mcpconf.diagnosis import client_log, texts
 
-    if _is_name(question, compiled):
-        return explaining.explain(question, compiled, kinds)
-    if client_log.is_file(question):
-        text, name = client_log.load(question)
-        log = client_log.parse(text, name)
-        if log:
-            return client_log.explain_log(log, name, compiled, kinds)
-        return texts.explain_text(text, compiled, kinds) or client_log.nothing(name)
-    if texts.is_text(question):
-        said = texts.explain_text(question, compiled, kinds)
-        return said or explaining.explain(question, compiled, kinds)
-    found = explaining.explain(question, compiled, kinds)
+    if not _is_name(question, known.compiled):
+        if client_log.is_file(question):
+            return _file(question, known)
+        if texts.is_text(question):
+            said = texts.explain_text(question, known)
+            return said or explaining.explain(question, known.compiled, known.kinds)
+    found = explaining.explain(question, known.compiled, known.kinds)
     if not found.found:
-        return texts.explain_text(question, compiled, kinds) or found
-    return texts.with_servers(found, question, compiled)
+        return texts.explain_text(question, known) or found
+    return texts.with_servers(found, question, known.compiled)
+
+
+def _file(question: str, known: Known) -> Explanation:
+    from mcpconf.diagnosis import client_log, texts
+
+    text, name = client_log.load(question)
+    log = client_log.parse(text, name)
+    if log:
+        return client_log.explain_log(log, name, known)
+    return texts.explain_text(text, known) or client_log.nothing(name)
+
+
+def known_of(
+    configuration: Configuration, compiled: Compilation, kinds: Mapping[int, Classified]
+) -> Known:
+    """What a text is held against, the logs of this project's servers among it."""
+    from functools import partial
+
+    from mcpconf.diagnosis import client_log, texts
+
+    home = str(configuration.request.home)
+    return texts.Known(compiled, kinds, partial(client_log.heard, home, configuration.cwd))
 
 
 def names_in(question: str | None, where: Where) -> Sequence[str]:
@@ -43,6 +62,8 @@ def names_in(question: str | None, where: Where) -> Sequence[str]:
         return []
     from mcpconf.diagnosis import client_log, texts
 
+    if not (texts.is_text(question) or client_log.is_file(question) or {*"./:"} & {*question}):
+        return [question]
     looked = o.look(where.home, where.project, where.client, home_mcp_json=where.home_mcp_json)
     compiled, _, _ = compiled_project(*looked, where.out)
     if _is_name(question, compiled):

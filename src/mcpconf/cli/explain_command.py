@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,11 @@ Question = Annotated[
     ),
 ]
 
+Svg = Annotated[
+    Path | None,
+    typer.Option("--svg", help="With --live, which it implies: draw the way.", metavar="FILE"),
+]
+
 
 def explain(
     question: Question = None,
@@ -29,6 +35,7 @@ def explain(
     fix: o.Fix = False,
     container: o.Inside = None,
     start_here: o.StartHere = False,
+    svg: Svg = None,
     home: o.Home = None,
     project: o.Project = o.HERE,
     client: o.ClientVersion = NEWEST,
@@ -42,9 +49,10 @@ def explain(
     from mcpconf import view
     from mcpconf.report import plans
 
+    live = live or svg is not None
     if live and not offline:
         where = live_commands.Where(home, project, client, out, home_mcp_json)
-        wishes = live_commands.Wishes(format, fix, container or "", start_here)
+        wishes = live_commands.Wishes(format, fix, container or "", start_here, svg)
         live_commands.explain_live(asked_text.names_in(question, where), where, wishes)
     if question is None or live:
         why = "--live asks the network, --offline forbids it" if live else "explain what?"
@@ -53,7 +61,8 @@ def explain(
     if answer is None:
         looked = o.look(home, project, client, home_mcp_json=home_mcp_json)
         compiled, _, facts = compiled_project(*looked)
-        answer = asked_text.answer(question, compiled, kinds(compiled.survey, facts))
+        known = asked_text.known_of(looked[0], compiled, kinds(compiled.survey, facts))
+        answer = asked_text.answer(question, known)
     if format is o.Format.JSON:
         report.as_json(view.explanation_json(answer))
     else:

@@ -12,6 +12,7 @@ import re
 import stat
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,6 @@ from mcpconf.diagnosis import texts
 from mcpconf.diagnosis.said import Said, phrase_of, read
 from mcpconf.errors import Usage
 from mcpconf.explain import Explanation, Line
-from mcpconf.model import Classified
 from mcpconf.names import quote
 
 _TAIL = 1 << 20  # bytes that are looked at: the last ones
@@ -34,6 +34,7 @@ _BEGINS = ("Initializing ", "Starting connection ")
 _REASON = re.compile(r"^(?:Connection failed|Server rejected|Connection error: |Failed to fetch)")
 _STATUS = re.compile(r"\(code: ([45][0-9][0-9]),")
 _ASKED = "Authentication required for "
+_LATER = "Connection error: "
 _WELL = "Successfully connected"
 
 
@@ -166,6 +167,8 @@ def _reason(records: Sequence[Record]) -> Record | None:
     final = final or [r for r in records if _REASON.match(r.text)]
     if final:
         said = final[-1]
+        if said.text.startswith(_LATER):  # the handshake was over
+            return said._replace(text=f"tools fetch failed — {said.text.removeprefix(_LATER)}")
         hidden = "Error POSTing to endpoint" in said.text and status
         return said._replace(text=f"HTTP {status}: {said.text}") if hidden else said
     errors = [r for r in records if r.error and not r.text.startswith("Server stderr")]
@@ -182,26 +185,40 @@ def _refusal(records: Sequence[Record]) -> str:
 # --- explaining -------------------------------------------------------------------------------
 
 
-def explain_log(
-    log: Log, name: str, compiled: Compilation, kinds: Mapping[int, Classified]
-) -> Explanation:
+def explain_log(log: Log, name: str, known: texts.Known) -> Explanation:
     """The true error of the last attempt, and what it means."""
     lines = [Line("file", name)]
     if log.client:
         lines.append(Line("client", f"Claude Code {log.client}"))
     if log.cwd:
         lines.append(Line("started in", quote(log.cwd, 200).strip("`")))
-    names = servers(log, compiled)
+    names = servers(log, known.compiled)
     if log.reason is None:
         text = "the last attempt went well" if log.well else "it names no error of a connection"
         return Explanation(name, "log", (*lines, Line("error", text)))
-    error = " ".join(log.reason.text.partition("\n    at ")[0].split())
-    lines.append(Line("error", quote(texts.shown(error, compiled), 300).strip("`")))
+    error = _one_line(log.reason)
+    lines.append(Line("error", quote(texts.shown(error, known.compiled), 300).strip("`")))
     if log.reason.time:
         lines.append(Line("at", quote(log.reason.time).strip("`")))
     said = _said(error, names[0] if names else log.server)
-    about = texts.lines_of([said], "", compiled, kinds)
-    return Explanation(name, "log", (*lines, *about))
+    return Explanation(name, "log", (*lines, *texts.lines_of([said], "", known)))
+
+
+def heard(home: str, cwd: str, name: str) -> texts.Heard | None:
+    """The error in the newest log of a server of this project; None if there is none."""
+    slugs = [re.sub(r"[^a-zA-Z0-9]", "-", text) for text in (cwd, name)]
+    for base in (".cache", "Library/Caches"):
+        folder = Path(home, base, "claude-cli-nodejs", slugs[0], _FOLDER + slugs[1])
+        if folder.is_dir():
+            with suppress(Usage):
+                log = parse(*load(str(folder)))
+                if log and log.reason:
+                    return texts.Heard(quote(log.reason.time).strip("`"), _one_line(log.reason))
+    return None
+
+
+def _one_line(record: Record) -> str:
+    return " ".join(record.text.partition("\n    at ")[0].split())
 
 
 def _said(error: str, server: str) -> Said:

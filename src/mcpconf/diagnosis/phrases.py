@@ -20,6 +20,16 @@ class Phrase(NamedTuple):
     means: str
 
 
+FAILED = Phrase(
+    r"failed to connect|couldn't reconnect|failed to reconnect|connection failed|^✘? ?failed$|"
+    r"\"status\": ?\"failed\"|mcp servers? failed",
+    "245 240 260n 262a 263k 268 207 209 278 210 250 271 272 208 211 246 247 248 249 251 "
+    "252 253 "
+    "254 255 266 267 269 270 273 274 275 276 277 279 280 281 282 286 264a 297a 021 215c "
+    "203c 205c",
+    "anything may be wrong: 2.1.197 prints no more than this, the reason is in its log",
+)
+
 WELL = Phrase(
     r"✔ connected|\"status\": ?\"connected\"",
     "290 291 285 294 296 284",
@@ -48,14 +58,8 @@ GENERAL: tuple[Phrase, ...] = (
         "282 283",
         "the server answered the handshake with an error of its own; the text behind it is its",
     ),
-    Phrase(
-        r"failed to connect|couldn't reconnect|failed to reconnect|connection failed|^✘? ?failed$|"
-        r"\"status\": ?\"failed\"|mcp servers? failed",
-        "245 240 260n 262a 263k 268 207 209 278 210 250 271 272 208 211 246 247 248 249 251 "
-        "252 253 "
-        "254 255 266 267 269 270 273 274 275 276 277 279 280 281 282 286 264a 297a 021 215c "
-        "203c 205c",
-        "anything may be wrong: 2.1.197 prints no more than this, the reason is in its log",
-    ),
+    FAILED,
     WELL,
 )
+
+VAGUE = (FAILED,)  # the client knows more than it says: its log tells

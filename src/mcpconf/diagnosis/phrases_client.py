@@ -65,9 +65,10 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     # --- 401 and 403 ------------------------------------------------------------------------------
     Phrase(
-        r"tools fetch failed — dynamic client registration",
-        "284",
-        "the handshake went well, the question for the tools was answered 401",
+        r"tools fetch failed — (?:dynamic client registration|unauthorized|authentication required"
+        r"|(?:streamable http error: )?error posting)",
+        "284 283",
+        "the handshake went well; the question for the tools was refused, mostly with 401",
     ),
     Phrase(
         r"dynamic client registration rejected \(http 40[45]\)",

@@ -21,6 +21,7 @@ _MOST_TEXT = 262_144
 _STATUS = ("✔ ", "✘ ", "! ", "⏸ ", "⊘ ", "△ ", "◯ ", "- Not configured", "Not configured")
 _HIDDEN = "[redacted]"
 _MOST_WORDS = 12
+_COLOURS = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 
 BRIDGE = "mcpconf-bridge"
 
@@ -65,7 +66,7 @@ def causes(phrase: Phrase) -> tuple[Cause, ...]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    for number, line in enumerate(text[:_MOST_TEXT].splitlines()):
+    for number, line in enumerate(_COLOURS.sub("", text[:_MOST_TEXT]).splitlines()):
         if number >= _MOST_LINES:
             return
         if line.strip():

@@ -7,12 +7,14 @@ alone is told by ``--live``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from mcpconf import explain as explaining
 from mcpconf.codes import RULES
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis.said import Cause, Said, causes, read
+from mcpconf.diagnosis.phrases import VAGUE
+from mcpconf.diagnosis.said import Cause, Said, causes, phrase_of, read
 from mcpconf.diagnosis.tells import TELLS
 from mcpconf.diagnosis.whom import About, abouts_of, at_place, findings, of_entry, places
 from mcpconf.explain import Explanation, Line
@@ -34,23 +36,40 @@ _OF_NETWORK = frozenset(range(223, 281)) | {284, 290, 291, 293, 295, 297}
 _OF_TLS = frozenset({250, 251, 252, 253, 255})
 
 
+class Heard(NamedTuple):
+    """The true error that the client's log has of a server."""
+
+    time: str
+    text: str
+
+
+def _silent(_: str) -> Heard | None:
+    return None
+
+
+class Known(NamedTuple):
+    """What a text is held against; ``log`` gives the last error in a server's log."""
+
+    compiled: Compilation
+    kinds: Mapping[int, Classified]
+    log: Callable[[str], Heard | None] = _silent
+
+
 def is_text(question: str) -> bool:
     """Whether a question is rather a text than a name, a host or a code."""
     words = question.split(maxsplit=1)
     return len(words) > 1 or any(c in question for c in "\"'\n\x1b")
 
 
-def explain_text(
-    question: str, compiled: Compilation, kinds: Mapping[int, Classified]
-) -> Explanation | None:
+def explain_text(question: str, known: Known) -> Explanation | None:
     """Answer a text; None where nothing in it is recognised."""
     said = read(question)
     if not said:
         return None
-    lines = list(lines_of(said, question, compiled, kinds))
-    subject = quote(shown(said[0].line, compiled), 100).strip("`")
+    lines = tuple(lines_of(said, question, known))
+    subject = quote(shown(said[0].line, known.compiled), 100).strip("`")
     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-    return Explanation(subject + more, "text", tuple(lines))
+    return Explanation(subject + more, "text", lines)
 
 
 def with_servers(answer: Explanation, question: str, compiled: Compilation) -> Explanation:
@@ -74,32 +93,41 @@ def concerned(question: str, compiled: Compilation) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name))
 
 
-def lines_of(
-    said: Sequence[Said], text: str, compiled: Compilation, kinds: Mapping[int, Classified]
-) -> Iterator[Line]:
+def lines_of(said: Sequence[Said], text: str, known: Known) -> Iterator[Line]:
     """What is to be said of each recognised line."""
     named: list[str] = []
     for one in said[:_MOST_SERVERS]:
         if len(said) > 1:
-            yield Line("line", quote(shown(one.line, compiled), 100).strip("`"))
-        abouts = abouts_of(one, text, compiled)
-        hosts = {} if any(a.server for a in abouts) else _hosts(one.line, compiled, kinds)
-        if one.phrase:
-            yield Line("means", one.phrase.means)
-        for about in abouts:
-            if about.server:
-                named.append(about.name)
-                yield Line("server", f"{quote(about.name)}: {about.shown}", about.server.origin)
-        if one.phrase:
-            closed = any(lines[0].label == "closed" for lines in hosts.values() if lines)
-            yield from _causes(ranked(causes(one.phrase), abouts, compiled, closed=closed))
-        for host, lines in hosts.items():
-            yield Line("host", host)
-            yield from lines
+            yield Line("line", quote(shown(one.line, known.compiled), 100).strip("`"))
+        abouts = abouts_of(one, text, known.compiled)
+        named += [about.name for about in abouts if about.server]
+        yield from _lines_of_one(one, abouts, known)
     if named or not places(text[:_LOOKED_AT]):
-        yield Line("tell", _which(named, compiled))
+        yield Line("tell", _which(named, known.compiled))
     else:
         yield Line("tell", "whether the firewall did it: mcpconf firewall blocked")
+
+
+def _lines_of_one(said: Said, abouts: Sequence[About], known: Known) -> Iterator[Line]:
+    servers = [(a, a.server) for a in abouts if a.server]
+    hosts = {} if servers else _hosts(said.line, known)
+    if said.phrase:
+        yield Line("means", said.phrase.means)
+    for about, server in servers:
+        yield Line("server", f"{quote(about.name)}: {about.shown}", server.origin)
+    phrase = said.phrase
+    heard = known.log(servers[0][0].name) if phrase in VAGUE and len(servers) == 1 else None
+    if heard:
+        yield Line("its log", f"{heard.time}: {shown(heard.text, known.compiled)}")
+        phrase = phrase_of(heard.text)
+        if phrase:
+            yield Line("means", phrase.means)
+    if phrase:
+        closed = any(lines[0].label == "closed" for lines in hosts.values() if lines)
+        yield from _causes(ranked(causes(phrase), abouts, known.compiled, closed=closed))
+    for host, lines in hosts.items():
+        yield Line("host", host)
+        yield from lines
 
 
 def ranked(
@@ -153,13 +181,11 @@ def _which(names: Sequence[str], compiled: Compilation) -> str:
     )
 
 
-def _hosts(
-    line: str, compiled: Compilation, kinds: Mapping[int, Classified]
-) -> dict[str, tuple[Line, ...]]:
+def _hosts(line: str, known: Known) -> dict[str, tuple[Line, ...]]:
     """What the whitelist says of the hosts that a line names."""
     found = {}
     for host in places(line)[:_MOST_HOSTS]:
-        answer = explaining.explain(host, compiled, kinds)
+        answer = explaining.explain(host, known.compiled, known.kinds)
         if answer.kind == "host":
             found[host] = answer.lines
     return found
