@@ -378,6 +378,20 @@ def test_remarks(ddev: Callable[..., Any]) -> None:
     assert [f["code"] for f in synced(house)["findings"]] == codes, "also when nothing has changed"
 
 
+def test_what_ddev_itself_says_about_override_config_is_no_remark(
+    ddev: Callable[..., Any],
+) -> None:
+    said = '# override_config: false\n# However, with "override_config: true" in a config.*.yaml\n'
+    house = ddev(
+        {
+            "project/.ddev/config.yaml": f"{CONFIG}{said}override_config: true\n",
+            "project/.ddev/config.zz.yaml": said,
+            "project/.ddev/config.a.yaml": "override_config: true\n",
+        }
+    )
+    assert not synced(house)["findings"]
+
+
 def test_a_bomb_of_aliases_is_harmless(ddev: Callable[..., Any]) -> None:
     text = "a0: &a0 [x, x]\n" + "".join(
         f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import yaml
 
-from mcpconf.ddev.look import Seen
+from mcpconf.ddev.look import CONFIG, Seen
 from mcpconf.ddev.settings import Settings, read_settings
 from mcpconf.findings import Finding
 from mcpconf.names import quote
@@ -15,6 +16,8 @@ from mcpconf.origin import Origin, Source
 
 _WEB_ROOT = "/var/www/html"
 _OURS = ("claude", "claude-code")
+_BASE = ("config.yaml", "config.yml")  # read before all others, whatever it says
+_OVERRIDES = re.compile(r"^override_config:[ \t]*[\"']?true", re.MULTILINE | re.IGNORECASE)
 _PROJECT = {"${DDEV_APPROOT}", "$DDEV_APPROOT", "..", "../"}
 
 
@@ -163,7 +166,7 @@ def _doubt(seen: Seen) -> Finding:
 
 def _remarks(seen: Seen, folder: str) -> Iterator[Finding]:
     for name, text in seen.configs.items():
-        if name > "config.mcpconf.yaml" and "override_config: true" in text:
+        if name > CONFIG and name not in _BASE and _OVERRIDES.search(text):
             yield Finding(
                 "MC123",
                 f"{quote(name)} has `override_config: true`, which can take mcpconf's hooks away",

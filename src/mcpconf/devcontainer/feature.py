@@ -50,6 +50,8 @@ def _programs() -> dict[str, Content]:
 def write(destination: Path) -> None:
     """Write the Feature as it is published, into ``DEST`` (its last part is to be ``mcpconf``)."""
     destination.mkdir(parents=True, exist_ok=True)
+    notes = data("addon", "devcontainer", "src", "mcpconf", "NOTES.md")
+    (destination / notes.name).write_bytes(notes.read_bytes())
     for name, file in files().items():
         (destination / name).write_bytes(file.content)
         (destination / name).chmod(file.mode)
