@@ -16,7 +16,7 @@ _RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 _RESOLV = "/etc/resolv.conf"
 _MOST_SERVERS, _MOST_ADDRESSES = 3, 8
 _RESOLVER_PATIENCE = 2.0
-_HEADER = 12
+_HEADER, _DOMAIN = 12, 53
 _QUERY = b"\1\0\0\1\0\0\0\0\0\0"  # recursion desired, one question
 
 
@@ -103,7 +103,7 @@ def _rcode(server: str, host: str, clock: Clock) -> str:
     identity = os.urandom(2)
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.connect((server, 53))
+        sock.connect((server, _DOMAIN))
         sock.send(identity + _QUERY + name + b"\0\1\0\1")
         while True:
             sock.settimeout(clock.left())
