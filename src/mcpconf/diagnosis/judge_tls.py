@@ -128,11 +128,12 @@ def _swallowed(station: Told, about: About) -> Verdict:
 
 def gave_up(call: Told, seen: Seen, about: About) -> Verdict:
     """Say that the server gave TLS up after the handshake, as one does that wants certificates."""
-    station = seen.first("tls")
+    station = seen.first("tls") or seen.first("tcp")
     reason = call.text("reason")
-    message = f"{station.shown('host')} gives the TLS connection up"
+    message = f"the server of {about.name} gives the TLS connection up"
     mutual = "CERTIFICATE" in reason
     notes = (
+        f"asked {about.here}: {station.shown('host')} port {station.whole('port') or 0}",
         f"OpenSSL says {said(reason, 80)}" if reason else "",
         "it wants a certificate of the client" if mutual else "",
     )
