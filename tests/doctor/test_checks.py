@@ -330,6 +330,10 @@ def test_a_server_as_a_check() -> None:
     slow = samples.breaks("slow", samples.Rung.TOOLS, "MC285", "slow")._replace(tools=9)
     assert of_server(slow).state is WARN
     assert of_server(samples.MIXED[3]).state is FAIL
+    left_out = samples.breaks("x", samples.Rung.CONFIG, "MC060", "it waits for trust", "nowhere")
+    assert of_server(left_out).state is FAIL
+    off = samples.breaks("x", samples.Rung.CONFIG, "MC067", "it is switched off", "nowhere")
+    assert of_server(off).state is OK
 
 
 def test_every_code_of_doctor_is_used() -> None:

@@ -62,7 +62,16 @@ def test_one_line_a_check_and_one_for_all_servers_that_work() -> None:
     rows = shown.lines(CHECKUP)
     assert [name for _, name, _ in rows[:4]] == [c.name for c in samples.CHECKS]
     broken = [name for state, name, _ in rows[4:] if state is State.FAIL]
-    assert broken == ["linear", "sentry", "github", "wiki", "db", "bridge", "nocontainer"]
+    assert broken == [
+        "linear",
+        "sentry",
+        "github",
+        "wiki",
+        "db",
+        "bridge",
+        "pending",
+        "nocontainer",
+    ]
     assert rows[-1] == (State.OK, "servers", "3 of 13 work; slowest: context7, 0.4 s")
     few = shown.lines(CHECKUP._replace(servers=samples.MIXED[:4]))
     assert [name for _, name, _ in few[4:]] == ["context7", "playwright", "docs", "linear"]

@@ -150,7 +150,11 @@ def run(remedy: Remedy, where: Where) -> bool:
             words.append(word)
             continue
         command = [*program(), *words, *_options(words, where)]
-        if subprocess.run(command, stdout=sys.stderr, check=False).returncode:  # noqa: S603
+        done = subprocess.run(  # noqa: S603  ourselves
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        sys.stderr.write(done.stdout.decode(errors="replace"))
+        if done.returncode:
             report.say(f"that did not work: {report.safe(remedy.command)}")
             return False
         words = []

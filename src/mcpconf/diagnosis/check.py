@@ -91,7 +91,10 @@ def of_server(diagnosis: Diagnosis) -> Check:
     if diagnosis.verdicts:
         findings = tuple(verdict.finding for verdict in diagnosis.verdicts)
         remedies = tuple(v.remedy for v in diagnosis.verdicts if v.remedy)
-        return Check(name, state_of(findings[:1]), findings[0].message, findings, remedies)
+        state = state_of(findings[:1])
+        if diagnosis.tools is None and state is State.WARN:
+            state = State.FAIL  # whatever keeps it from working
+        return Check(name, state, findings[0].message, findings, remedies)
     if diagnosis.tools is None:
         why = "; ".join(diagnosis.unseen) or "it could not be looked at"
         return Check(name, State.UNKNOWN, why)
