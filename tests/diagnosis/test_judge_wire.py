@@ -252,8 +252,8 @@ def test_places_and_remedies() -> None:
 def test_hostile_names_are_escaped() -> None:
     evil = "\x1b[31m`x`\n"
     about = ABOUT._replace(server=evil, headers=(evil,), url=evil, container=evil, proxy=evil)
-    for _, given, _ in TABLE:
-        spoiled = _spoil(given, evil)
+    for _, told, _ in TABLE:
+        spoiled = _spoil(told, evil)
         for place in ("host", "container"):
             for verdict in judge_wire(spoiled, about._replace(place=place)):
                 finding = verdict.finding

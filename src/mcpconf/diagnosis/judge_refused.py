@@ -119,16 +119,19 @@ def bare_of(seen: Seen, call: Call) -> Call:
 
 
 def _works_without(seen: Seen) -> bool:
-    return seen.call("initialize", configured=False).ok
+    return seen.call("tools", configured=False).ok
 
 
 def without(call: Call, seen: Seen) -> tuple[str, ...]:
-    bare = bare_of(seen, call)
+    """What it answers without the configured headers, as a note."""
+    bare, tools = bare_of(seen, call), seen.call("tools", configured=False)
     if not bare:
         return ()
-    if bare.ok:
-        return ("without the configured headers it answers well",)
-    return (f"without the configured headers it answers HTTP {bare.status}",)
+    if not bare.ok:
+        return (f"without the configured headers it answers HTTP {bare.status}",)
+    if tools.ok:
+        return ("without the configured headers it works",)
+    return (f"without the configured headers it greets, and tells no tools (HTTP {tools.status})",)
 
 
 def answered(call: Call) -> str:

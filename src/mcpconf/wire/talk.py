@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Station = dict[str, Any]
 
 _DISCOVER_PATIENCE = 2.7  # as long as the client gives it (fact 53)
+_FALLBACK_PATIENCE = 3.0
 _END_PATIENCE = 1.0
 _MOST_PAGES = 20
 _NO_FALLBACK = (401, 403, 429)
@@ -74,7 +75,7 @@ class Talk:
 
     def _begin(self) -> None:
         self.transport = "http"
-        if self._caller.target.discovers:
+        if self._configured and self._caller.target.discovers:
             if self._discover():
                 return
             if self.unreached:
@@ -89,7 +90,8 @@ class Talk:
     def _begin_stream(self, otherwise: str = "") -> None:
         """Begin as with the old transport; ``otherwise`` stopped the new one before."""
         stream = Stream(self._caller, self._place, self._headers)
-        station = stream.open(self._clock)
+        patience = _FALLBACK_PATIENCE if otherwise else self.remaining()
+        station = stream.open(self._clock.within(patience))
         self._tell(station, None, main=not otherwise)
         if station["ok"]:
             self._stream, self.transport = stream, "sse"
