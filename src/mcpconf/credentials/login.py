@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,11 +29,12 @@ from mcpconf.credentials.attempt import Attempt, Home, Options
 from mcpconf.credentials.login_state import LoginState, no_sdk, state_of
 from mcpconf.credentials.missing import Missing
 from mcpconf.credentials.person import Person
-from mcpconf.credentials.store import KEYRING
+from mcpconf.credentials.store import KEYRING, Store
 from mcpconf.credentials.vault import Vault
 from mcpconf.model import ServerId
 
 _PATIENCE = 2.0  # seconds for the gateway to answer
+_REMEMBERED = 24 * 3600.0  # seconds for which a failed attempt counts
 
 __all__ = ["Attempt", "Home", "Options", "Outcome", "Person", "login", "logins_of", "logout"]
 
@@ -62,7 +64,9 @@ def login(attempt: Attempt) -> Outcome:
     try:
         kept = asyncio.run(sign_in(Credentials(home.state, home.environ), attempt))
     except Missing as missing:
+        _remember(attempt, missing)
         return Outcome(missing.code, missing.text, retry=missing.retry)
+    _remember(attempt, None)
     if kept is None:
         return Outcome("not-needed", "it asks for no login")
     poke(home.state)
@@ -103,6 +107,26 @@ def poke(state: Path) -> bool:
         talk.sendall(request + b"Connection: close\r\n\r\n")
         return talk.recv(64).startswith(b"HTTP/1.1 2")
     return False
+
+
+def last_attempt(store: Store, where: Address) -> str:
+    """Why the last attempt to sign in failed, if it did within a day; "" otherwise."""
+    note = store.note(f"{where.id}-attempt")
+    at, text = note.get("at"), note.get("text")
+    recent = isinstance(at, int | float) and time.time() - at < _REMEMBERED
+    return text if recent and isinstance(text, str) else ""
+
+
+def _remember(attempt: Attempt, missing: Missing | None) -> None:
+    """Keep why it failed, for whoever asks later why there is no login."""
+    with suppress(Missing):
+        home = attempt.home
+        resolved = Credentials(home.state, home.environ).resolve(attempt.route, attempt.project)
+        where, store = address(resolved.url), Store(home.state)
+        if where is not None and missing is not None:
+            store.put_note(f"{where.id}-attempt", {"at": time.time(), "text": missing.text})
+        elif where is not None:
+            store.remove_note(f"{where.id}-attempt")
 
 
 def _state(logins: Logins, route: Route, project: str) -> LoginState:

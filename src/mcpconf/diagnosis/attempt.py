@@ -20,7 +20,8 @@ from mcpconf.diagnosis.look_host import look_at_secrets
 from mcpconf.errors import Failure
 from mcpconf.readers.places import Places
 from mcpconf.service.control import NoAnswer, ask, read
-from mcpconf.service.handshake import Outcome, answers_probe, handshake
+from mcpconf.service.first_question import answers_discover
+from mcpconf.service.handshake import Outcome, handshake
 
 SECONDS = 8.5  # for a handshake
 WIRE = 7.5  # for a server that is asked without them
@@ -42,6 +43,7 @@ class Try(NamedTuple):
 
     ``command`` starts a bridge, or the server itself; () where no handshake is possible.
     ``target`` is what the wire is asked for a server without a route; None where nothing is.
+    ``probe``: the client starts it here, and asks it ``server/discover`` first.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Try(NamedTuple):
     env: Mapping[str, str] = {}
     route: Route | None = None
     target: Mapping[str, Any] | None = None
+    probe: bool = False
 
 
 class World(NamedTuple):
@@ -111,20 +114,28 @@ async def _greet(one: Try, world: World, hear: Callable[[Outcome], None]) -> Out
 
 
 async def _probed(one: Try, world: World) -> bool | None:
-    """Whether a process that starts fast answers the client's first probe; others: None."""
-    if not _is_process(one):
+    """Whether a process that the client itself starts answers its first probe; others: None."""
+    if not one.probe or not _is_process(one):
         return None
-    environ = {**world.environ, **one.env}
-    return await answers_probe(one.command, environ, world.folder, _PROBE)
+    command, environ = one.command, {**world.environ, **one.env}
+    if one.route is not None:  # the bridge would answer for it
+        secrets = await look_at_secrets(one.route, world.folder, world.places.state, world.environ)
+        if secrets.resolved is None:
+            return None
+        command = (secrets.resolved.command, *secrets.resolved.args)
+        environ = dict(secrets.resolved.env)
+    return await answers_discover(command, environ, world.folder, _PROBE)
 
 
 async def _until_clear(
     hands: asyncio.Task[Outcome], beyond: asyncio.Task[tuple[Secrets | None, Report | None]]
 ) -> None:
-    """Wait on for a server that answers the wire, and no longer for one that does not."""
-    report = beyond.result()[1]
+    """Wait on for a server that may come, and no longer for one that does not answer the wire."""
+    secrets, report = beyond.result()
     works = report is not None and report["answer"]["works"]
-    await asyncio.wait({hands}, timeout=SECONDS if works or report is None else _LAST)
+    renews = secrets is not None and secrets.login.state == "refreshable"
+    patient = works or renews or report is None
+    await asyncio.wait({hands}, timeout=SECONDS if patient else _LAST)
     if not hands.done():
         hands.cancel()
         with suppress(asyncio.CancelledError):

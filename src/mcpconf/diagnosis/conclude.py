@@ -16,13 +16,15 @@ from mcpconf.diagnosis.judge_container import judge_container
 from mcpconf.diagnosis.judge_host import judge_host
 from mcpconf.diagnosis.judge_talk import judge_talk, refused_before
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
+from mcpconf.diagnosis.starving import starved
 from mcpconf.diagnosis.steps import host_steps
 from mcpconf.model import BRIDGE, Remote
 from mcpconf.plan.terms import Planned
 from mcpconf.service.handshake import Outcome
 
 _OVERHEAD = 1.5  # seconds that bridge and gateway may take to start, on a busy machine
-_WANTS_LOGIN = frozenset({"MC223", "login-needed"})
+_LOGIN, _ORPHANED = "MC223", "MC293"
+_WANTS_LOGIN = frozenset({_LOGIN, "login-needed"})
 
 
 class Seen(NamedTuple):
@@ -44,6 +46,7 @@ class Seen(NamedTuple):
     inside: InContainer | None = None
     sync: Sync = Sync()
     kind: str = "none"
+    hanging: tuple[str, ...] = ()  # those before it that hang, where the client runs
     unseen: tuple[str, ...] = ()
 
 
@@ -77,6 +80,8 @@ def conclude(seen: Seen) -> Diagnosis:
     if heard is not None and heard.works:
         judged += Judged(tuple(judge_talk(host, heard, seen.client.version)))
         judged += Judged((), tuple(refused_before(host, seen.gateway, seen.memory.now)))
+    late = starved(planned, seen.hanging, seen.memory.at_once)
+    judged += Judged((late,) if late else ())
     return Diagnosis(
         server=seen.name,
         start=start,
@@ -133,6 +138,8 @@ def _settled(judged: Judged, seen: Seen, host: Host) -> Judged:
     """See to it that a server that does not work has a cause, and mention what is odd beside it."""
     if host.works:
         return judged
+    if any(v.finding.code == _ORPHANED for v in judged.causes):  # then that is why it asks
+        judged = judged._replace(causes=tuple(v for v in judged.causes if v.finding.code != _LOGIN))
     broken = [v for v in judged.causes if v.rung is not Rung.CLIENT]
     if not broken and (host.heard is not None or host.inside is not None):
         judged += Judged((judge_trouble.beyond(host),))

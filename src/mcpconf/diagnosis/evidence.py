@@ -68,10 +68,11 @@ class Secrets:
         missing: why it fails, with the code of a gateway's trouble.
         login: what is known of the login that the gateway would use.
         bearer: whether a stored login's token is among the headers.
+        attempt: why the last attempt to sign in failed, "" if none did.
 
     """
 
-    __slots__ = ("bearer", "login", "missing", "resolved")
+    __slots__ = ("attempt", "bearer", "login", "missing", "resolved")
 
     def __init__(
         self,
@@ -80,11 +81,13 @@ class Secrets:
         login: LoginState = LoginState("none"),  # noqa: B008  a value
         *,
         bearer: bool = False,
+        attempt: str = "",
     ) -> None:
         self.resolved = resolved
         self.missing = missing
         self.login = login
         self.bearer = bearer
+        self.attempt = attempt
 
     def __repr__(self) -> str:
         return "Secrets(***)"
@@ -207,6 +210,7 @@ class Remembered(NamedTuple):
     logins_file: Origin | None = None
     log: Mapping[str, str] = {}
     timeout: float = 30.0  # seconds: MCP_TIMEOUT
+    at_once: int = 3  # MCP_SERVER_CONNECTION_BATCH_SIZE
     proxy: str = ""
     exempt: tuple[str, ...] = ()  # NO_PROXY
     dead: str = ""

@@ -72,13 +72,20 @@ def _behind(host: Host) -> str:
 
 def _way_in(host: Host) -> Iterator[Verdict]:
     """Whether containers would get in: with what is in bridge.json, where it listens."""
-    written = host.written
-    if written.bridge and written.servers is not None:
+    written, route = host.written, host.planned.route
+    synced = route is not None and route.server in (written.routes or {})
+    known = route is not None and route.server in host.gateway.rows
+    if written.bridge and synced:
         text = f"the container cannot learn where the gateway is: bridge.json: {written.bridge}"
         at = Origin(Source(written.bridge_path))
         found = Finding("MC205", text, at, (_behind(host),), (SYNC.command,))
         yield Verdict(Rung.BRIDGE, found, None, SYNC)
-    elif host.code == "refused-login" and "token" in host.words and "bridge.json" in host.words:
+    elif (
+        known
+        and host.code == "refused-login"
+        and "token" in host.words
+        and "bridge.json" in host.words
+    ):
         text = "the gateway refuses the token that the container was given"
         notes = ("the token was made anew, or removed, since the last sync",)
         yield host.verdict(Rung.GATEWAY, "MC226", text, notes, SYNC)

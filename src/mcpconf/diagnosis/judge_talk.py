@@ -31,7 +31,7 @@ def judge_talk(host: Host, heard: Heard, client: str) -> Iterator[Verdict]:
         notes = (f"it answers {version} to `initialize`",)
         ways = ("use a release of the server, or of Claude Code, that knows the other's version",)
         yield _with(host.verdict(Rung.MCP, "MC281", text, notes), ways, shown)
-    if outcome.refused:
+    elif outcome.refused:
         text = f"{host.name} greets, but does not tell its tools"
         said = quote(outcome.refused, 160)
         shown = Shows("! Connected · tools fetch failed — " + said.strip("`"), "connected")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mcpconf.diagnosis.evidence import RESTART, Host
-from mcpconf.diagnosis.model import Remedy, Rung, Verdict
+from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
 
+_LOGIN_IS_OLD = ("expired", "refreshable")
 _GATEWAY_HAS_NOT = "is not set where the gateway runs"
 
 
@@ -85,7 +86,16 @@ _SECRETS = {
 
 
 def wants_login(host: Host) -> Verdict:
-    """The server wants a login that can be made, and the gateway has none."""
+    """The server wants a login, and the gateway has none: one can sign in, or could not."""
+    tried = host.secrets.attempt if host.secrets else ""
+    if "refuses the registration" in tried:
+        text = f"{host.name} wants a login, and refuses to register clients that could make one"
+        shown = Shows("! Needs authentication", "needs-auth")
+        found = host.verdict(Rung.AUTH, "MC267", text, (f"when one signed in: {tried}",))
+        way = ("ask its operator for a client id, and write it into the entry: `oauth.clientId`",)
+        return found._replace(finding=found.finding._replace(help=way), shows=shown)
+    if host.secrets and host.secrets.login.state in _LOGIN_IS_OLD:
+        return _login_expired(host)
     text = f"{host.name} wants a login, and nobody has signed in to it on this host"
     notes = ("the container needs no login of its own: the gateway adds it",)
     return host.verdict(Rung.SECRET, "MC223", text, notes, host.sign_in)
@@ -125,6 +135,7 @@ class _Beyond(NamedTuple):
 
 _BEYOND = {
     "unreachable": _Beyond(Rung.TCP, "MC245"),
+    "wire": _Beyond(Rung.MCP, "MC299"),
     "timeout": _Beyond(Rung.MCP, "MC278"),
     "dns": _Beyond(Rung.DNS, "MC240"),
     "tls": _Beyond(Rung.TLS, "MC255"),
@@ -143,6 +154,8 @@ _BEYOND = {
 
 def beyond(host: Host) -> Verdict:
     """The gateway's own word, where the server answers well when it is asked from this shell."""
+    if host.secrets and host.secrets.login.state in _LOGIN_IS_OLD:
+        return _login_expired(host)
     kind = _BEYOND.get(host.code, _Beyond(Rung.MCP, "MC299"))
     text = f"{host.name} does not work through the gateway: {host.words or 'it does not say why'}"
     notes: tuple[str, ...] = ("asked directly from this shell, it answers",)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ from mcpconf.diagnosis.look_client import look_at_client, patience, remembered
 from mcpconf.diagnosis.look_container import Look
 from mcpconf.diagnosis.look_host import look_at_gateway, look_at_written
 from mcpconf.diagnosis.model import Diagnosis
+from mcpconf.diagnosis.starving import SILENT, before
+from mcpconf.model import Stdio
 from mcpconf.names import quote
 from mcpconf.plan.terms import Planned
 from mcpconf.readers.around import Target
@@ -95,7 +97,7 @@ class _Looks:
         if isinstance(container, NoContainer):
             return container
         rows = asked.compiled.plan.egress.rows
-        found = [p for n in self.names if (p := judge_config.planned_of(n, asked.compiled))]
+        found = _with_those_before(self.names, asked.compiled, inside=True)
         wishes = tuple(w for p in found if (w := wish_of(p, rows)))
         targets = {p.classified.server.name: t for p in found if (t := _target(asked, p))}
         look = Look(asked.configuration.cwd, wishes, targets)
@@ -117,12 +119,16 @@ async def _climb(
     names = judge_config.known(asked.names, asked.compiled)
     told("", f"looking at {len(names)} server{'' if len(names) == 1 else 's'}")
     looks = _Looks(asked, names, pool)
+    tries = {
+        p.classified.server.name: asyncio.create_task(_try(p, looks, folder))
+        for p in _with_those_before(names, asked.compiled, inside=False)
+    }
 
     async def one(name: str) -> Diagnosis:
         began = time.monotonic()
         planned = judge_config.planned_of(name, asked.compiled)
         way = way_of(planned)
-        tried = await _try(planned, looks, folder)
+        tried = await tries[name] if name in tries else Tried()
         there = await looks.inside if way != "nowhere" else None
         seen = Seen(
             name=name,
@@ -137,6 +143,7 @@ async def _climb(
             inside=there if isinstance(there, InContainer) else None,
             sync=await looks.sync,
             kind=asked.target.kind,
+            hanging=await _hanging(name, asked, tries, there),
             unseen=_unseen(way, there, asked),
         )
         found = conclude(seen)
@@ -144,6 +151,40 @@ async def _climb(
         return found._replace(seconds=found.seconds or time.monotonic() - began)
 
     return tuple(await asyncio.gather(*map(one, names)))
+
+
+def _with_those_before(
+    names: Sequence[str], compiled: Compilation, *, inside: bool
+) -> list[Planned]:
+    """The servers of these names, and those that the client starts before them."""
+    found: dict[str, Planned] = {}
+    for name in names:
+        planned = judge_config.planned_of(name, compiled)
+        if planned is not None:
+            earlier = before(name, compiled, inside=inside)
+            found |= {p.classified.server.name: p for p in (*earlier, planned)}
+    return list(found.values())
+
+
+async def _hanging(
+    name: str,
+    asked: Asked,
+    tries: Mapping[str, asyncio.Task[Tried]],
+    there: InContainer | NoContainer | None,
+) -> tuple[str, ...]:
+    """Those before it that start and say nothing, where the client runs."""
+    inside = there if isinstance(there, InContainer) else None
+    found = []
+    for planned in before(name, asked.compiled, inside=inside is not None):
+        server = planned.classified.server.name
+        if inside is not None:
+            seen = inside.tried.get(server)
+            silent = seen is not None and seen.tools is None and seen.code in SILENT
+        else:
+            heard = (await tries[server]).heard
+            silent = heard is not None and not heard.works and heard.outcome.code in SILENT
+        found += [server] if silent else []
+    return tuple(found)
 
 
 def _memory(here: Remembered, there: InContainer | NoContainer | None) -> Remembered:
@@ -190,6 +231,8 @@ async def _try(planned: Planned | None, looks: _Looks, folder: Path) -> Tried:
         return Tried()
     server = planned.classified.server
     one = Try(server.name, server.id, route=planned.route, target=_target(asked, planned))
+    if isinstance(server.transport, Stdio) and _world(looks).client != "2.1.197":
+        one = one._replace(probe=isinstance(await looks.container, NoContainer))
     bridge = await _way_in(looks, folder) if way == "gateway" else None
     if way == "container" or bridge is not None:
         setting = waiting.Setting(

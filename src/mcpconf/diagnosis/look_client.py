@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from mcpconf.client_state.clean import CREDENTIALS, NEEDS_AUTH
 from mcpconf.credentials.address import is_near
 from mcpconf.diagnosis.evidence import Login, Remembered
+from mcpconf.diagnosis.starving import AT_ONCE
 from mcpconf.expand import Variables
 from mcpconf.json_text import Fault, parse
 from mcpconf.origin import Origin, Source
@@ -82,8 +83,12 @@ def _logins(document: object) -> Iterator[Login]:
             digest,
             token=bool(entry.get("accessToken") or entry.get("refreshToken")),
             discovered=isinstance(state, dict) and state.get("oauthMetadataFound") is True,
-            rejected=bool(entry.get("tokenlessRejectedAt")),
+            rejected=bool(entry.get("tokenlessRejectedAt") or _rejected(state)),
         )
+
+
+def _rejected(state: object) -> bool:
+    return isinstance(state, dict) and bool(state.get("tokenlessRejectedAt"))
 
 
 def _newest(logs: Path, name: str) -> str:
@@ -102,6 +107,7 @@ def with_surroundings(found: Remembered, variables: Variables) -> Remembered:
     dead, far = _tried(variables.get(proxy) or "") if proxy else ("", False)
     return found._replace(
         timeout=patience(variables.get("MCP_TIMEOUT")),
+        at_once=at_once(variables.get("MCP_SERVER_CONNECTION_BATCH_SIZE")),
         proxy=proxy,
         exempt=tuple(e.strip() for e in exempt.split(",") if e.strip()),
         dead=dead,
@@ -114,6 +120,13 @@ def patience(text: str | None) -> float:
     said = (text or "").strip()
     usable = said.isascii() and said.isdigit() and len(said) < 10  # noqa: PLR2004
     return (int(said) / 1000 if usable else 0.0) or _TIMEOUT
+
+
+def at_once(text: str | None) -> int:
+    """How many processes the client starts at a time (fact 54)."""
+    said = (text or "").strip()
+    usable = said.isascii() and said.isdigit() and len(said) < 7  # noqa: PLR2004
+    return (int(said) if usable else 0) or AT_ONCE
 
 
 def _tried(proxy: str) -> tuple[str, bool]:

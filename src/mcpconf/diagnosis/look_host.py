@@ -16,7 +16,10 @@ from mcpconf import write
 from mcpconf.compiler import Compilation, with_token
 from mcpconf.contract import ContractError, Route, load_bridge, load_routes
 from mcpconf.credentials import Credentials, Logins, Missing
+from mcpconf.credentials.address import address
+from mcpconf.credentials.login import last_attempt
 from mcpconf.credentials.login_state import LoginState
+from mcpconf.credentials.store import Store
 from mcpconf.diagnosis.evidence import Gateway, Secrets, Written
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding
@@ -159,7 +162,9 @@ async def look_at_secrets(
             login = logins.state(route, project)
         resolved = await credentials.complete(route, project)
         if resolved.authorizes or login.state != "valid":
-            return Secrets(resolved, None, login)
+            where = address(resolved.url)
+            failed = last_attempt(Store(state), where) if where else ""
+            return Secrets(resolved, None, login, attempt=failed)
         headers = dict(await logins.headers(route, project))
         return Secrets(resolved.with_headers(headers), None, login, bearer=bool(headers))
     except Missing as missing:

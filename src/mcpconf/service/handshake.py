@@ -22,7 +22,7 @@ _META = "io.modelcontextprotocol/"
 _CLIENT = {"name": "mcpconf-wait", "version": __version__}
 _PAUSE = 0.5  # seconds between two attempts
 _LONGEST = 64 * 1024 * 1024  # bytes of a line
-_GRACE = 1.0
+GRACE = 1.0
 _LAST_WORDS = 400
 _UNKNOWN_METHOD = -32601  # JSON-RPC 2.0
 
@@ -56,11 +56,11 @@ class _Refused(Exception):  # noqa: N818  an answer, not an error of ours
         self.ours: Mapping[str, Any] | None = ours if isinstance(ours, dict) else None
 
 
-class _Gone(Exception):  # noqa: N818
+class Gone(Exception):  # noqa: N818
     """The process has ended, or speaks something else."""
 
 
-class _Talk:
+class Talk:
     """One conversation over the pipes of a process.
 
     ``seen``: it was the server itself that answered, as far as one can know.
@@ -76,14 +76,14 @@ class _Talk:
         self.noise = ""  # the first line that is none
 
     def tell(self, method: str) -> None:
-        self._write({"jsonrpc": "2.0", "method": method})
+        self.write({"jsonrpc": "2.0", "method": method})
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send a request and await its answer; what else the server says is passed over."""
         self._last += 1
-        self._write({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params})
+        self.write({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params})
         while True:
-            message = await self._next()
+            message = await self.next()
             if str(message.get("method")).endswith("/list_changed"):
                 self.seen = True  # a bridge says so when the server has come
             if message.get("id") != self._last or "method" in message:
@@ -94,13 +94,13 @@ class _Talk:
             result = message.get("result")
             return result if isinstance(result, dict) else {}
 
-    async def _next(self) -> Mapping[str, Any]:
+    async def next(self) -> Mapping[str, Any]:
         try:
             line = await self._out.readline()
         except ValueError:
-            raise _Gone("it sends a line without an end") from None
+            raise Gone("it sends a line without an end") from None
         if not line:
-            raise _Gone("it has ended")
+            raise Gone("it has ended")
         with suppress(ValueError, RecursionError):
             message = json.loads(line)
             if isinstance(message, dict):
@@ -109,7 +109,7 @@ class _Talk:
         self.noise = self.noise or line[:_LAST_WORDS].decode("utf-8", "replace").strip()
         return {}
 
-    def _write(self, message: Mapping[str, Any]) -> None:
+    def write(self, message: Mapping[str, Any]) -> None:
         self._in.write(json.dumps(message).encode() + b"\n")
 
 
@@ -129,11 +129,11 @@ async def handshake(
         heard(outcome)
 
     try:
-        process = await _started(command, environ, cwd)
+        process = await started(command, environ, cwd)
     except OSError as error:
         return Outcome(code="spawn-failed", message=f"it cannot be started: {error.strerror}")
-    talk = _Talk(process)
-    words = asyncio.ensure_future(_last_words(process))
+    talk = Talk(process)
+    words = asyncio.ensure_future(last_words(process))
     try:
         async with asyncio.timeout(seconds):
             return await _greeted(talk, note)
@@ -142,10 +142,10 @@ async def handshake(
             text = "it writes something else than MCP to its output"
             return Outcome(code="server-garbage", message=text, words=talk.noise)
         return said
-    except (_Gone, BrokenPipeError, ConnectionResetError) as gone:
+    except (Gone, BrokenPipeError, ConnectionResetError) as gone:
         return await _ended(process, words, str(gone) or "it has ended", talk.noise)
     finally:
-        await _end(process)
+        await end(process)
         words.cancel()
 
 
@@ -155,7 +155,7 @@ async def _ended(
     """How a process ended that closed its output; one of its children may hold its stderr open."""
     last, code = "", None
     with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE):
+        async with asyncio.timeout(GRACE):
             code = await process.wait()
             last = await asyncio.shield(words)
     last = last or noise
@@ -164,7 +164,7 @@ async def _ended(
     return Outcome(code="server-exited", message=message, words=last, exit=code)
 
 
-async def _started(
+async def started(
     command: Sequence[str], environ: Mapping[str, str], cwd: str
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
@@ -179,19 +179,18 @@ async def _started(
     )
 
 
-async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
+async def _greeted(talk: Talk, note: Callable[[Outcome], None]) -> Outcome:
     """Greet the server in the era that it knows, then ask for its tools."""
     try:
-        wish = {"protocolVersion": _LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
-        hello = await talk.ask("initialize", wish)
+        hello = await talk.ask("initialize", wish())
     except _Refused as refused:
         if refused.ours is not None:
             return _outcome(refused)
         try:
-            await talk.ask("server/discover", _modern())
+            await talk.ask("server/discover", modern())
         except _Refused:
             return Outcome(code="protocol", message=f"it refuses the handshake: {refused}")
-        return await _tools(talk, _modern(), note)
+        return await _tools(talk, modern(), note)
     why = _made_up(hello)
     if why:
         talk.seen = False
@@ -201,9 +200,7 @@ async def _greeted(talk: _Talk, note: Callable[[Outcome], None]) -> Outcome:
     return (await _tools(talk, {}, note))._replace(protocol="" if why else protocol)
 
 
-async def _tools(
-    talk: _Talk, params: Mapping[str, Any], note: Callable[[Outcome], None]
-) -> Outcome:
+async def _tools(talk: Talk, params: Mapping[str, Any], note: Callable[[Outcome], None]) -> Outcome:
     """Ask until the server itself has answered; a bridge may answer for it meanwhile."""
     while True:
         try:
@@ -227,7 +224,11 @@ def _made_up(hello: Mapping[str, Any]) -> str:
     return str(hello.get("instructions", "")).partition(". What it")[0] if made_up else ""
 
 
-def _modern() -> dict[str, Any]:
+def wish() -> dict[str, Any]:
+    return {"protocolVersion": _LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
+
+
+def modern() -> dict[str, Any]:
     told = {"protocolVersion": _MODERN, "clientInfo": _CLIENT, "clientCapabilities": {}}
     return {"_meta": {_META + name: value for name, value in told.items()}}
 
@@ -242,7 +243,7 @@ def _outcome(refused: _Refused) -> Outcome:
     )
 
 
-async def _last_words(process: asyncio.subprocess.Process) -> str:
+async def last_words(process: asyncio.subprocess.Process) -> str:
     """What the process wrote last to stderr, of which only the end is kept, without blank lines."""
     assert process.stderr is not None
     kept = b""
@@ -252,7 +253,7 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
     return "\n".join(line for line in lines if line.strip())
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process) -> None:
     """Close its input, as a client does that leaves; who does not go then is made to.
 
     With all that it started, which would hold its pipes open.
@@ -260,33 +261,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE):
+        async with asyncio.timeout(GRACE):
             await process.wait()
             return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE):
+        async with asyncio.timeout(GRACE):
             await process.wait()
-
-
-async def answers_probe(
-    command: Sequence[str], environ: Mapping[str, str], cwd: str, seconds: float
-) -> bool:
-    """Whether it answers ``server/discover`` within the time, be it by an error (fact 47)."""
-    try:
-        process = await _started(command, environ, cwd)
-    except OSError:
-        return True  # that is another cause
-    words = asyncio.ensure_future(_last_words(process))
-    try:
-        async with asyncio.timeout(seconds):
-            await _Talk(process).ask("server/discover", _modern())
-    except TimeoutError:
-        return False
-    except (_Refused, _Gone, OSError):
-        return True
-    finally:
-        await _end(process)
-        words.cancel()
-    return True
