@@ -135,16 +135,24 @@ def _of_entry(value: object) -> Iterator[str]:
         for below in value:
             yield from _of_entry(below)
     for key, below in value.items() if isinstance(value, dict) else ():
-        if key in {"headers", "env"} and isinstance(below, dict):
-            plain = _PLAIN_HEADERS if key == "headers" else frozenset()
-            values = {k: v for k, v in below.items() if k.lower() not in plain}
-            yield from _of_environment(values, every=key == "headers")
-        elif key == "args" and isinstance(below, list):
-            yield from _of_args([str(arg) for arg in below])
-        elif key == "url" and isinstance(below, str):
-            yield from hidden(below, mask_url(below))
+        if key == "mcpServers" and isinstance(below, dict):
+            for entry in below.values():  # a server may be called `headers`
+                yield from _of_entry(entry)
         else:
-            yield from _of_entry(below)
+            yield from _of_field(key, below)
+
+
+def _of_field(key: str, value: object) -> Iterator[str]:
+    if key in {"headers", "env"} and isinstance(value, dict):
+        plain = _PLAIN_HEADERS if key == "headers" else frozenset()
+        values = {k: v for k, v in value.items() if k.lower() not in plain}
+        yield from _of_environment(values, every=key == "headers")
+    elif key == "args" and isinstance(value, list):
+        yield from _of_args([str(arg) for arg in value])
+    elif key == "url" and isinstance(value, str):
+        yield from hidden(value, mask_url(value))
+    else:
+        yield from _of_entry(value)
 
 
 def _of_files(given: Given) -> Iterator[str]:
