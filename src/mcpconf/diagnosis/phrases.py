@@ -21,7 +21,7 @@ class Phrase(NamedTuple):
 
 
 FAILED = Phrase(
-    r"failed to connect|couldn't reconnect|failed to reconnect|connection failed|^✘? ?failed$|"
+    r"failed to connect|couldn't reconnect|failed to reconnect|connection failed|✘ failed|^failed$|"
     r"\"status\": ?\"failed\"|mcp servers? failed",
     "245 240 260n 262a 263k 268 207 209 278 210 250 271 272 208 211 246 247 248 249 251 "
     "252 253 "

@@ -21,7 +21,7 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     Phrase(r"✘ rejected|status: rejected", "032", "somebody said no to it; nothing was tried"),
     Phrase(
-        r"⊘ disabled|is disabled — (?:re-)?enable|status: disabled|\"status\": ?\"disabled\"|"
+        r"[⊘◯○] disabled|is disabled — (?:re-)?enable|status: disabled|\"status\": ?\"disabled\"|"
         r"^disabled$",
         "033 067",
         "it is switched off for this project; nothing was tried",
@@ -107,6 +107,11 @@ CLIENT: tuple[Phrase, ...] = (
         "HTTP 403. Claude Code takes it for a wish to sign in; signing in does not mend it",
     ),
     Phrase(
+        r"insufficient.scope",
+        "225",
+        "HTTP 403: the login is good, and lacks a right that the server asks for",
+    ),
+    Phrase(
         r"registration is deferred|unauthorizederror|^(?:error: )?unauthorized\b|"
         r"authentication required for http server.*after http 401",
         "223n 263k 293 224 267",
@@ -176,6 +181,21 @@ CLIENT: tuple[Phrase, ...] = (
         "each answer sent the client on, in a circle",
     ),
     # --- MCP --------------------------------------------------------------------------------------
+    Phrase(
+        r"sse error: invalid content type",
+        "277 279 272",
+        "it was asked by the old transport, and answered with something else than a stream",
+    ),
+    Phrase(
+        r"endpoint origin does not match",
+        "277",
+        "the old transport's stream names another server for the way back",
+    ),
+    Phrase(
+        r"malformed_http_response|malformed http|not valid http|invalid http",
+        "277 254",
+        "what answers on that port does not speak HTTP",
+    ),
     Phrase(
         r"protocol version is not supported",
         "281",
