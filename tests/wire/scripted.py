@@ -55,7 +55,7 @@ def healthy(asked: Asked, *, version: str = "2025-06-18", tools: int = 2) -> Any
         return error(asked, status=400)
     if asked.rpc == "initialize":
         info = {"name": "good", "version": "1"}
-        said = {"protocolVersion": version, "capabilities": {}, "serverInfo": info}
+        said = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
         return result(asked, said).replace(b"\r\n\r\n", b"\r\nMcp-Session-Id: s-1\r\n\r\n", 1)
     if asked.rpc == "tools/list":
         return result(asked, {"tools": [{"name": f"t{n}"} for n in range(tools)]})

@@ -89,6 +89,12 @@ def only_for(name: str, value: str, status: int = 401) -> Any:
     )
 
 
+def _without_tools(asked: Asked) -> bytes:
+    """The client does not ask such a server for its tools, and this one would not know."""
+    said = {"protocolVersion": "2025-06-18", "capabilities": {"prompts": {}}, "serverInfo": {}}
+    return result(asked, said)
+
+
 HTTP = {
     "healthy": (healthy, "", {}),
     "404": (first(answer(404)), "MC268", {}),
@@ -166,6 +172,7 @@ HTTP = {
     "tools 500": (on("tools/list", answer(500)), "MC283", {}),
     "tools odd": (on("tools/list", lambda a: result(a, {"tools": 7})), "MC283", {}),
     "tools hang": (on("tools/list", HANG), "MC283", {"seconds": 1.0}),
+    "no tools declared": (on("initialize", _without_tools), "", {}),
     "no tools": (lambda a: healthy(a, tools=0), "", {}),
     "discover hangs": (on("server/discover", HANG), "MC294", {"seconds": 2.0}),
     "discover resets": (on("server/discover", RESET), "", {}),

@@ -109,7 +109,7 @@ def _wants_something(call: Call, login: Told, about: About) -> Verdict:
         *why(call),
     )
     ways = ("write its key into the entry's `headers`, with a variable for the value: `${NAME}`",)
-    printed = after_refusal(call, login, about)
+    printed = after_refusal(login, about)
     return about.verdict(
         Rung.AUTH, "MC260", message, notes=notes, help=ways, shows=printed, at=("headers",)
     )
@@ -126,7 +126,7 @@ def _unset(call: Call, seen: Seen, about: About) -> Verdict:
     cause = "authorization" if about.has_authorization else "no-metadata"
     printed = shows(about, cause, status=call.status)
     if not about.has_authorization:
-        printed = after_refusal(call, seen.first("oauth"), about)
+        printed = after_refusal(seen.first("oauth"), about)
     return about.verdict(
         Rung.SECRET,
         "MC021",
@@ -196,7 +196,7 @@ def _too_narrow(call: Call, about: About) -> Verdict:
         message,
         notes=notes,
         help=ways,
-        shows=shows(about, "authorization", status=call.status),
+        shows=shows(about, "scope", scope=scope.strip("`")),
         at=("headers", "Authorization"),
         remedy=sign_in(about) if about.signed_in else None,
     )

@@ -74,7 +74,7 @@ def _circle(call: Call, about: About) -> Verdict:
     message = f"the redirects of {about.name} go in a circle"
     notes = (f"{len(call.hops)} in a row: {', '.join(places)}",)
     ways = (COMPARE, "tell its operator")
-    printed = shows(about, "failed")
+    printed = shows(about, "circle")
     return about.verdict(Rung.HTTP, "MC275", message, notes=notes, help=ways, shows=printed)
 
 
@@ -199,10 +199,10 @@ def _content(call: Call, about: About) -> Verdict:
     if call.fault == "not-http":
         message = f"what answers {about.name} does not speak HTTP"
         ways = ("correct the port in its URL",)
-        printed = shows(about, "failed")
+        printed = shows(about, "not-http")
         return about.verdict(Rung.HTTP, "MC277", message, help=ways, shows=printed)
     message = f"what answers {about.name} is not MCP: its type is {_media(call)}"
-    printed = shows(about, "content", media=_media(call).strip("`"))
+    printed = _printed_content(call, about)
     return about.verdict(
         Rung.HTTP, "MC277", message, notes=call.says, help=(COMPARE,), shows=printed
     )
@@ -217,7 +217,7 @@ def _page(call: Call, about: About) -> Verdict:
         *call.says,
     )
     ways = ("correct the path in its URL: often `/mcp` or `/sse`", COMPARE)
-    printed = shows(about, "content", media=_media(call).strip("`"))
+    printed = _printed_content(call, about)
     return about.verdict(Rung.HTTP, "MC272", message, notes=notes, help=ways, shows=printed)
 
 
@@ -239,6 +239,12 @@ def _media(call: Call) -> str:
 def _printed_status(call: Call, about: About) -> Shows | None:
     cause = "sse-status" if call.text("call") == "stream" else "status"
     return shows(about, cause, status=call.status)
+
+
+def _printed_content(call: Call, about: About) -> Shows | None:
+    if call.text("call") == "stream":
+        return shows(about, "sse-content", status=call.status)
+    return shows(about, "content", media=_media(call).strip("`"))
 
 
 def _origin_of(about: About) -> str:

@@ -83,7 +83,7 @@ def _elsewhere(call: Call, seen: Seen, about: About) -> Verdict:
     notes = ("its stream names an endpoint of another origin, which Claude Code refuses",)
     ways = ("correct the address that the server has of itself (its base URL)", COMPARE)
     return about.verdict(
-        Rung.MCP, "MC277", message, notes=notes, help=ways, shows=shows(about, "failed")
+        Rung.MCP, "MC277", message, notes=notes, help=ways, shows=shows(about, "elsewhere")
     )
 
 
@@ -105,9 +105,11 @@ def _refused(call: Call, seen: Seen, about: About) -> Verdict:
     status = f"HTTP {call.status} to {said(call.text('call'), 20)}" if call.status else ""
     notes = (numbered or status, *call.says)
     ways = ("see what its documentation wants: a key, an account, a setting",)
-    return about.verdict(
-        Rung.MCP, "MC282", message, notes=notes, help=ways, shows=shows(about, "failed")
-    )
+    text = error.shown("message", 80).strip("`")
+    printed = shows(about, "status", status=call.status)
+    if code is not None:
+        printed = shows(about, "error", code=code, said=text)
+    return about.verdict(Rung.MCP, "MC282", message, notes=notes, help=ways, shows=printed)
 
 
 # --- the tools --------------------------------------------------------------------------------

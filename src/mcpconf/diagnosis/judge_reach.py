@@ -189,7 +189,7 @@ def _cut(seen: Seen, about: About) -> Verdict:
         "compare its URL with what the server's own documentation says",
     )
     return about.verdict(
-        Rung.TCP, "MC249", message, notes=notes, help=ways, shows=shows(about, "failed")
+        Rung.TCP, "MC249", message, notes=notes, help=ways, shows=shows(about, "closed")
     )
 
 

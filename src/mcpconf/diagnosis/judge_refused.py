@@ -6,6 +6,7 @@ from mcpconf.diagnosis.judge_report import About, Call, Seen, Told, said
 from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
 
+_FORBIDDEN = 403
 _NEW_KEY = "get a new key from the server's operator, and write it where the old one is"
 
 
@@ -54,7 +55,9 @@ def refused_key(call: Call, seen: Seen, about: About) -> Verdict:
         ways = (f"take {names} out of its entry",)
     elif about.sign_in and login.flag("registration") is True:
         ways = (*ways, f"or take {names} out and sign in: `{about.sign_in}`")
-    printed = after_refusal(call, login, about)
+    printed = after_refusal(login, about)
+    if call.status == _FORBIDDEN:
+        printed = shows(about, "login")
     at = ("headers", about.key_headers[0])
     return about.verdict(
         Rung.AUTH, "MC263", message, notes=(*notes, wanted), help=ways, shows=printed, at=at
@@ -94,9 +97,8 @@ def locked_tools(call: Call, seen: Seen, about: About) -> Verdict:
 # --- evidence ---------------------------------------------------------------------------------
 
 
-def after_refusal(call: Call, login: Told, about: About) -> Shows | None:
+def after_refusal(login: Told, about: About) -> Shows | None:
     """What the client prints after a 401 without Authorization: it depends on the metadata."""
-    del call
     if login.flag("registration") is True:
         return shows(about, "login")
     if login.flag("registration") is False:

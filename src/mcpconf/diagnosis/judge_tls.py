@@ -8,6 +8,8 @@ from mcpconf.diagnosis.judge_report import CORRECT_HOST, About, Seen, Told, said
 from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.diagnosis.shows import shows
 
+_OWN_AUTHORITY = 19  # X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
+
 
 def judge_tls(station: Told, seen: Seen, about: About) -> Verdict:
     """Judge a handshake that failed."""
@@ -41,7 +43,8 @@ def _untrusted(station: Told, about: About) -> Verdict:
         "`export NODE_EXTRA_CA_CERTS=FILE`, with its issuer's certificate, before `claude`",
         "if this network opens TLS on the way, FILE is the certificate of the one who does it",
     )
-    printed = shows(about, "self-signed" if own else "failed")
+    chain = station.whole("code") == _OWN_AUTHORITY
+    printed = shows(about, "self-signed" if own else "own-authority" if chain else "unknown-ca")
     return about.verdict(Rung.TLS, "MC250", message, notes=notes, help=ways, shows=printed)
 
 
@@ -67,7 +70,7 @@ def _not_today(station: Told, about: About) -> Verdict:
         f"if the clock {about.here} is wrong, correct it",
     )
     notes = (f"{about.name} is asked {about.here}", since, clock)
-    printed = shows(about, "failed")
+    printed = shows(about, "expired" if late else "not-yet")
     kept = ways if late else ways[::-1]
     return about.verdict(Rung.TLS, "MC252", message, notes=notes, help=kept, shows=printed)
 
@@ -110,7 +113,7 @@ def _handshake(station: Told, about: About) -> Verdict:
     )
     ways = ("compare host and port of its URL with what the server's own documentation says",)
     return about.verdict(
-        Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "failed")
+        Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "handshake")
     )
 
 
@@ -143,7 +146,7 @@ def gave_up(call: Told, seen: Seen, about: About) -> Verdict:
         else ("compare its URL with what the server's own documentation says",)
     )
     return about.verdict(
-        Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "failed")
+        Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "handshake")
     )
 
 

@@ -28,7 +28,8 @@ value, no user name, password or query of a URL, no session's id is in it, nor a
     answer    {"works": bool, "tools": int | null, "more": bool, "transport": "http" | "sse" | "",
                "era": "" | "legacy" | "modern", "protocol": text, "server": text, "first_ms": float,
                "stopped": the station or call that failed last on the main path, "" if none,
-               "seconds": float, "unseen": [text]}
+               "seconds": float, "unseen": [text]}; tools is 0 where it says that it has none: the
+              client does not ask such a server either
 
 Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms``, ``host`` and
 ``port`` (of whom it is about), ``fault`` ("" if ok), and:

@@ -55,6 +55,7 @@ class Talk:
         self._headers: Mapping[str, str] = caller.target.headers if configured else {}
         self._session: dict[str, str] = {}
         self._stream: Stream | None = None
+        self._has_tools = True
         self._count = -1
 
     def run(self) -> None:
@@ -127,7 +128,8 @@ class Talk:
         if station["ok"]:
             self.era = "legacy"
             self._meet(found)
-            version = found.get("protocolVersion")
+            version, able = found.get("protocolVersion"), found.get("capabilities")
+            self._has_tools = isinstance(able, dict) and able.get("tools") is not None
             self.protocol = self._caller.target.mask.text(str(version), 40)
             if version not in ERAS:
                 station.update(ok=False, fault="protocol")
@@ -139,8 +141,10 @@ class Talk:
     def _go_on(self) -> None:
         station = new_call("initialized", "POST", configured=self._configured)
         self._post(station, rpc_notification("notifications/initialized"), None, self._clock)
-        if station["ok"]:
+        if station["ok"] and self._has_tools:
             self._list(stateless=False)
+        elif station["ok"]:  # the client does not ask either
+            self.tools = 0
 
     def _list(self, *, stateless: bool) -> None:
         """Ask for the tools, page by page."""

@@ -31,6 +31,7 @@ _CODES = {  # of X509_verify_cert(3)
 _PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 _PLAIN_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 _LOOK = 2.0  # seconds for a second look
+_SHARE = 0.7  # of the time that is left; some is kept for that look
 _PEM = "-----BEGIN"
 
 
@@ -91,7 +92,8 @@ def secured(
     Raises Fault of the tls station.
     """
     try:
-        secure = _shaken(sock, host, trust.context, clock)
+        part = clock.within(clock.left() * _SHARE)
+        secure = _shaken(sock, host, trust.context, part)
     except (ssl.SSLError, OSError) as error:
         sock.close()
         raise _fault(error, host, trust, clock, again) from None
@@ -113,16 +115,12 @@ def _fault(error: OSError, host: str, trust: Trust, clock: Clock, again: Open) -
             kind, code=error.verify_code, reason=error.verify_message, roots=trust.count(),
             now=now, **facts
         )  # fmt: skip
-    if isinstance(error, TimeoutError):  # socket.timeout is its other name since 3.10
-        return Fault("timeout")
-    kind = "handshake"
+    kind = "timeout" if isinstance(error, socket.timeout) else "handshake"
     reason = getattr(error, "reason", "") or ""
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):
         kind = "reset"
     elif isinstance(error, ssl.SSLEOFError) or "EOF" in reason:
         kind = "closed"
-    elif isinstance(error, socket.timeout):
-        return Fault("timeout")
     if (kind != "handshake" or reason in _PLAIN) and speaks_plainly(clock, again):
         kind = "plain"
     return Fault(kind, reason=str(reason)[:80], now=now)
