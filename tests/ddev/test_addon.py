@@ -353,6 +353,21 @@ def test_init_keeps_what_the_user_wrote(ddev) -> None:
     assert path.read_text() == "mine\n"
 
 
+def test_a_project_that_was_moved_is_told_so(ddev) -> None:
+    run_init(ddev)
+    assert ddev.run("sync").code == 0
+    elsewhere = ddev.project.rename(ddev.root / "elsewhere")
+    where = ("--home", str(ddev.home), "--project", str(elsewhere))
+    said = run("sync", *where)
+    assert said.code == 1
+    assert "is nothing that mcpconf remembers to have written" in said.err
+    assert "moved or copied" in said.err
+    assert "so it stays" in run("remove", *where).err
+    assert run("sync", *where, "--force").code == 0
+    assert run("remove", *where).code == 0
+    assert not (elsewhere / ".ddev/mcpconf").exists()
+
+
 def test_init_refuses_network_mode(ddev) -> None:
     ddev.put("project/.ddev/docker-compose.x.yaml", "services: {x: {network_mode: host}}\n")
     before = files(ddev.project)

@@ -73,6 +73,8 @@ def removed(target: Target) -> tuple[Finding, ...] | None:
     left = addon.remove(target)
     if by_ddev and "MCPCONF_HOOK" not in os.environ:
         report.say("the add-on itself is DDEV's to remove: ddev add-on remove mcpconf")
+    if not by_ddev and not left and os.path.lexists(target.root / ".ddev/mcpconf"):
+        report.say("note: .ddev/mcpconf holds files that nobody recorded, so it stays")
     return left
 
 

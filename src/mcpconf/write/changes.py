@@ -86,10 +86,14 @@ class Change:
             message = f"{self.path} is {self.what}, so it was not overwritten"
             away = ("move it away, then run `mcpconf sync` again",)
             forced = () if self.what == A_DIRECTORY else (_FORCE,)
-            return Finding("MC041", message, Origin(Source(str(self.path))), keeps, away + forced)
+            known = (_MOVED,) if self.what == _UNKNOWN else away + forced
+            return Finding("MC041", message, Origin(Source(str(self.path))), keeps, known)
         return None
 
 
+_NOT_OURS = "not a file that mcpconf wrote"
+_UNKNOWN = "nothing that mcpconf remembers to have written"
+_MOVED = "if the project was moved or copied, or is another user's too: `mcpconf sync --force`"
 _FORCE = "or give it to mcpconf: `mcpconf sync --force`"
 
 
@@ -143,7 +147,7 @@ def compare(
         kind = _kind(wanted.get(key), standing, recorded.get(key))
         if kind is Kind.UNCHANGED and reader is Reader.HOST and standing.shared:
             kind = Kind.ADOPT  # the gateway does not read what others may
-        what = standing.what or "not a file that mcpconf wrote"
+        what = standing.what or (_UNKNOWN if standing.form is Form.LINK else _NOT_OURS)
         path = target.of(reader) / name
         found.append(Change(kind, name, reader, path, wanted.get(key), standing.content, what))
     return tuple(found)
