@@ -45,10 +45,10 @@ NEW = Recipe(
     "new",
     "dir",
     "trixie",
-    "aardvark-dns crun docker-cli docker.io iproute2 iptables mount netavark nftables passt podman "
-    "slirp4netns tini uidmap",
+    "aardvark-dns crun docker-buildx docker-cli docker-compose docker.io iproute2 iptables mount "
+    "netavark nftables passt podman slirp4netns tini uidmap",
 )
-"""Docker 26 and Podman 5."""
+"""Docker 26 with compose, and Podman 5."""
 
 
 def ready(recipe: Recipe) -> Path:

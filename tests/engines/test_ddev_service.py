@@ -19,18 +19,12 @@ from typing import Any
 import pytest
 
 from tests.engines.engine import _IMAGE, Container, Done, Engine, Kind, running
-from tests.engines.rootfs import Recipe
+from tests.engines.rootfs import NEW
 from tests.parity.oracle import VERSIONS, client_path
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("ddev-service")]
 
-COMPOSE = Recipe(
-    "compose",
-    "dir",
-    "trixie",
-    "docker-buildx docker-cli docker-compose docker.io iproute2 iptables mount tini",
-)
-KIND = Kind("docker-compose", "docker", COMPOSE, ())
+KIND = Kind("docker-compose", "docker", NEW, ())
 ROOT = Path(__file__).parents[2]
 INSIDE = "/state/files/st ory ü"  # what the engine's machine calls the house
 APPROOT = f"{INSIDE}/project"
