@@ -23,8 +23,8 @@ from mcpconf.service.control import NoAnswer, ask, read
 from mcpconf.service.first_question import answers_discover
 from mcpconf.service.handshake import Outcome, handshake
 
-SECONDS = 8.5  # for a handshake
-WIRE = 7.5  # for a server that is asked without them
+SECONDS = 8.0  # for a handshake
+WIRE = 7.0  # for a server that is asked without them
 _SOON = 1.5  # then the wire is asked beside the handshake
 _LAST = 0.3
 _PROBE = 3.0  # what the client waits for an answer to its first probe (fact 56)
