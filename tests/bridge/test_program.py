@@ -405,6 +405,98 @@ def test_what_is_wrong_with_the_gateway_is_said_with_what_mends_it(
     assert words in of_gateway(trouble)
 
 
+def modern(method: str, identity: object, **params: Any) -> dict[str, Any]:
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+    return {"jsonrpc": "2.0", "id": identity, "method": method, "params": {"_meta": meta, **params}}
+
+
+PROBE = modern("server/discover", "probe")
+LISTEN = modern("subscriptions/listen", "listen:0", notifications={"toolsListChanged": True})
+MODERN_LIST = modern("tools/list", 1)
+OF_LISTEN = {"io.modelcontextprotocol/subscriptionId": "listen:0"}
+
+
+class TestModernStart:
+    """Claude Code subscribes before it asks for lists, and waits until that is acknowledged."""
+
+    def knows_the_era(self, backend: Backend) -> None:
+        found = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 5}
+
+        def discovered(_: Any, message: dict[str, Any]) -> bytes:
+            answer = {"jsonrpc": "2.0", "id": message["id"], "result": found}
+            return said(200, json.dumps(answer).encode())
+
+        backend.rules["server/discover"] = discovered
+
+    def acknowledges(self, backend: Backend) -> None:
+        notice = {"_meta": OF_LISTEN, "notifications": {"toolsListChanged": True}}
+        method = "notifications/subscriptions/acknowledged"
+
+        def begun(peer: Any, message: dict[str, Any]) -> bytes:
+            del message
+            text = json.dumps({"jsonrpc": "2.0", "method": method, "params": notice})
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+            peer.sendall(head + f"data: {text}\n\n".encode())
+            time.sleep(30)
+            return b""
+
+        backend.rules["subscriptions/listen"] = begun
+
+    def test_a_server_that_answers_is_passed_on_once(
+        self, run: Any, backend: Backend, tmp_path: Path
+    ) -> None:
+        self.knows_the_era(backend)
+        self.acknowledges(backend)
+        for _ in range(2):  # the second one knows it
+            bridge = run("--url", backend.url, MCPCONF_BRIDGE_CACHE=str(tmp_path / "cache"))
+            bridge.say(PROBE)
+            assert bridge.hear()["id"] == "probe"
+            bridge.say(LISTEN)
+            assert bridge.hear()["params"]["_meta"] == OF_LISTEN
+            time.sleep(1.5)
+            bridge.say(MODERN_LIST)
+            assert bridge.hear()["id"] == 1, "nothing was said twice"
+            bridge.end()
+
+    @pytest.mark.parametrize("absent", ["refused", "mute"])
+    def test_a_late_server_is_spoken_for(
+        self, run: Any, backend: Backend, tmp_path: Path, absent: str
+    ) -> None:
+        cache = {"MCPCONF_BRIDGE_CACHE": str(tmp_path / "cache")}
+        self.knows_the_era(backend)
+        first = run("--url", backend.url, **cache)
+        first.say(PROBE, MODERN_LIST)
+        assert {first.hear()["id"], first.hear()["id"]} == {"probe", 1}
+        first.end()
+        if absent == "refused":
+            backend.close()
+        else:
+            quiet = lambda peer, message: time.sleep(30) or b""  # noqa: E731
+            for method in ("server/discover", "subscriptions/listen", "tools/list"):
+                backend.rules[method] = quiet
+        bridge = run("--url", backend.url, **cache)
+        bridge.say(PROBE)
+        assert bridge.hear()["result"]["ttlMs"] == 0
+        bridge.say(LISTEN)
+        told = bridge.hear()
+        assert told["method"] == "notifications/subscriptions/acknowledged"
+        assert told["params"] == {"_meta": OF_LISTEN, "notifications": {"toolsListChanged": True}}
+        bridge.say(MODERN_LIST)
+        assert bridge.hear_id(1)["result"] == TOOLS
+        assert time.monotonic() - bridge.begun < 2.0, "Claude Code waits as long"
+
+    def test_a_server_that_was_never_seen_answers_for_itself(
+        self, run: Any, backend: Backend
+    ) -> None:
+        self.knows_the_era(backend)
+        backend.rules["subscriptions/listen"] = lambda peer, message: said(404)
+        bridge = run("--url", backend.url)
+        bridge.say(PROBE)
+        assert bridge.hear()["id"] == "probe"
+        bridge.say(LISTEN)
+        assert "error" in bridge.hear_id("listen:0")
+
+
 class TestPipes:
     def test_what_is_no_message_is_refused_and_nothing_else(
         self, run: Any, backend: Backend

@@ -16,7 +16,8 @@ From the bottom up::
     replies, link                      a client's conversation with a server, and what it survives
     sockets, race, loop                sockets and timers for a process of its own
     memory, target                     what the server said last time; where it is
-    start, lists, pipes, conversation  the bridge: the client never waits, and is told the truth
+    start, lists, subscription,
+    pipes, conversation                the bridge: the client never waits, and is told the truth
     command                            its command line
 """
 

@@ -11,6 +11,7 @@ from mcpconf.bridge.loop import Loop
 from mcpconf.bridge.memory import Memory
 from mcpconf.bridge.pipes import Pipes
 from mcpconf.bridge.start import Start
+from mcpconf.bridge.subscription import Subscription
 from mcpconf.bridge.text import compact, error_line, is_id
 from mcpconf.bridge.trouble import of_gateway
 
@@ -43,6 +44,7 @@ class Bridge:
             self.link.opening_limit = _GATEWAY_LIMIT
         self.start = Start(self)
         self.lists = Lists(self)
+        self.subscription = Subscription(self)
         self._pipes = Pipes(self.loop, self.client, self.leave)
         self.write = self._pipes.write
         self._patience = patience
@@ -95,7 +97,9 @@ class Bridge:
         elif method == "ping" and self.start.away and "id" in message:
             self.write(compact({"jsonrpc": "2.0", "id": message["id"], "result": {}}))
         else:
-            self.lists.sent(self.send(line, message))
+            request = self.send(line, message)
+            self.lists.sent(request)
+            self.subscription.sent(request)
 
     def send(self, line: bytes, message: Message) -> Request:
         """Pass a message on; one that meets a long absence waits for less."""
@@ -130,8 +134,8 @@ class Bridge:
         return self.target.headers
 
     def deliver(self, line: bytes, request: Request | None) -> None:
-        del request
-        self.write(line)
+        if not self.subscription.is_told(line, request):
+            self.write(line)
 
     def accepted(self, request: Request) -> None:
         """Stdio knows no acknowledgement."""

@@ -34,7 +34,7 @@ class Lists:
             if self._bridge.start.away:  # the client has just begun: it is worth the wait
                 request.deadline = self._bridge.loop.now() + _FIRST_PATIENCE
             return
-        gone = self._bridge.start.away or self._bridge.link.trouble is not None
+        gone = self._bridge.start.absent or self._bridge.link.trouble is not None
         wait = 0.0 if gone else ANSWER_WITHIN
         self._bridge.loop.after(wait, lambda: self._late(question, request))
 

@@ -39,7 +39,13 @@ class Start:
         self._made_up = False
         self._pause = _SOONEST
         self._trying = False
+        self._probe: Request | None = None  # that was answered without the server
         self.away = False
+
+    @property
+    def absent(self) -> bool:
+        """Whether the client was answered without the server, which has not answered yet."""
+        return self.away or (self._probe is not None and not self._probe.answered)
 
     def initialize(self, line: bytes, message: Message) -> None:
         """The client begins."""
@@ -153,6 +159,7 @@ class Start:
         known = self._bridge.memory.recall("server/discover", request.id)
         if known is not None:
             request.tag = "late"
+            self._probe = request
             self._bridge.write(known)
         else:
             self._bridge.link.abandon(request)
