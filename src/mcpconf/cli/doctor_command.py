@@ -95,7 +95,7 @@ def _examine(
     looked = asked.configuration, asked.places
     compiled, target, _ = compiled_project(*looked, where.out, with_token=True)
     place = o.place_of(asked.configuration, target)
-    given = Given(*looked, compiled, target, place, os.environ, where.home)
+    given = Given(*looked, compiled, target, place, os.environ, container)
     progress = shown.Progress()
     try:
         return given, examine(given, lambda: diagnose(asked) if asked.names else (), progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
 from typing import NamedTuple
 
 from mcpconf.codes import Severity
@@ -40,7 +39,7 @@ class Check(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What the checks start from; ``home`` is set where one was given explicitly."""
+    """What the checks start from; ``container`` is the one that the user names, or ""."""
 
     configuration: Configuration
     places: Places
@@ -48,7 +47,7 @@ class Given(NamedTuple):
     target: Target
     place: Place
     environ: Mapping[str, str]
-    home: Path | None = None
+    container: str = ""
 
 
 class Checkup(NamedTuple):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 from mcpconf.clients import CLIENTS
-from mcpconf.containers.agent import agent_of
+from mcpconf.containers.agent import agent_of, at_home
 from mcpconf.containers.engine import NoAnswer, called
 from mcpconf.containers.inspection import inspect
-from mcpconf.containers.running import Container, running
-from mcpconf.diagnosis import look_firewall, look_inside
+from mcpconf.containers.running import Container
+from mcpconf.diagnosis import look_container, look_firewall, look_inside
 from mcpconf.diagnosis.check import Check, Given, State, judged
 from mcpconf.diagnosis.checks_network import (
     BUNDLE,
@@ -19,7 +16,7 @@ from mcpconf.diagnosis.checks_network import (
     judged_certificates,
     spoken,
 )
-from mcpconf.diagnosis.container_facts import Fire
+from mcpconf.diagnosis.container_facts import Fire, NoContainer
 from mcpconf.diagnosis.look_inside import Inside
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding
@@ -28,45 +25,36 @@ from mcpconf.names import quote
 _PATIENCE = 5.0  # seconds, for one container to answer
 
 
-class Found(NamedTuple):
-    """The project's containers, or in one clause why they are not known, and what to do."""
-
-    containers: tuple[Container, ...] = ()
-    trouble: str = ""
-    help: str = ""
+def find(given: Given) -> Container | NoContainer:
+    """The project's container, as ``explain --live`` finds it.  Raises nothing."""
+    return look_container.find(given.place, given.environ, given.container)
 
 
-def find(given: Given) -> Found:
-    """Ask the engines."""
-    try:
-        return Found(tuple(running(given.place, given.environ)))
-    except Failure as why:
-        return Found((), why.message, why.help)
+def engine(found: Container | NoContainer, *, needed: bool) -> Check:
+    """Whether the engine answers and a container of the project runs: pure.
 
-
-def engine(found: Found, *, needed: bool) -> Check:
-    """Whether the engine answers and a container of the project runs: pure."""
+    ``needed``: the project has one.  Where there is no engine at all, it does not run here.
+    """
     name = "container"
-    if found.containers:
-        shown = ", ".join(quote(c.name) for c in found.containers)
-        return Check(name, State.OK, f"{shown}, by {called(found.containers[0].engine)}")
-    if not found.trouble:
-        return Check(name, State.UNKNOWN, "none of this project runs; looked from the host")
-    if needed and "no container engine was found" not in found.trouble:
-        finding = Finding("MC202", found.trouble, help=(found.help,) if found.help else ())
+    if isinstance(found, Container):
+        by = f", by {called(found.engine)}" if found.engine else ""
+        return Check(name, State.OK, f"{quote(found.name)}{by}")
+    if found.kind in {"silent", "denied"} and needed:
+        finding = Finding("MC202", found.why, help=(found.help,) if found.help else ())
         return judged(name, "", finding)
-    return Check(name, State.UNKNOWN, found.trouble)
+    if found.kind == "several":
+        which = ", ".join(map(quote, found.names))
+        return Check(name, State.UNKNOWN, f"{found.why}: say which with --container ({which})")
+    return Check(name, State.UNKNOWN, f"{found.why}; looked from the host")
 
 
 # --- the firewall -----------------------------------------------------------------------------
 
 
-def firewall(containers: Sequence[Container], generation: str, *, wanted: bool) -> Check:
-    """Ask each container's; ``generation`` is what was written last, "" if nothing."""
-    fires = [(c.name, look_firewall.look(c, _PATIENCE)) for c in containers]
-    checks = [judged_firewall(name, fire, generation, wanted=wanted) for name, fire in fires]
-    order = (State.FAIL, State.WARN, State.UNKNOWN, State.OK)
-    return min(checks, key=lambda check: order.index(check.state))
+def firewall(container: Container, generation: str, *, wanted: bool) -> Check:
+    """Ask the container's; ``generation`` is what was written last, "" if nothing."""
+    fire = look_firewall.look(container, _PATIENCE)
+    return judged_firewall(container.name, fire, generation, wanted=wanted)
 
 
 def judged_firewall(name: str, fire: Fire, generation: str, *, wanted: bool) -> Check:
@@ -119,7 +107,8 @@ def ask(container: Container, project: str) -> Inside | str:
     """What a container says; in one clause why it does not."""
     try:
         seen = inspect(container, _PATIENCE)
-        return look_inside.look(container, agent_of(seen, project), _PATIENCE)
+        who = at_home(container, agent_of(seen, project), _PATIENCE)
+        return look_inside.look(container, who, _PATIENCE)
     except NoAnswer as why:
         return str(why)
     except Failure as why:

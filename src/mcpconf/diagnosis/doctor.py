@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from mcpconf.codes import Severity
+from mcpconf.containers.running import Container
 from mcpconf.diagnosis import checks_container, checks_files, checks_host, checks_network
 from mcpconf.diagnosis.check import Check, Checkup, Given, State, state_of
 from mcpconf.diagnosis.look_inside import Inside
@@ -155,23 +156,21 @@ def container(given: Given, limit: float) -> list[Check]:
     """The engine, and what the project's first container says."""
     found = checks_container.find(given)
     needed = given.target.kind != "none"
-    first = [checks_container.engine(found, needed=needed)]
-    if not found.containers:
-        return first
-    one = found.containers[0]
+    first = checks_container.engine(found, needed=needed)
+    if not isinstance(found, Container):
+        return [first]
     said: list[Inside | str] = []
 
     def firewall() -> Sequence[Check]:
-        written = _written(given)
-        return (checks_container.firewall(found.containers, written, wanted=needed),)
+        return (checks_container.firewall(found, _written(given), wanted=needed),)
 
     def inside() -> Sequence[Check]:
-        said.append(checks_container.ask(one, given.configuration.cwd))
+        said.append(checks_container.ask(found, given.configuration.cwd))
         asked = given.configuration.request.client.version
-        return checks_container.inside_checks(one.name, said[0], asked)
+        return checks_container.inside_checks(found.name, said[0], asked)
 
     rest = at_once({"firewall": firewall, "in the container": inside}, limit)
-    return [*first, *rest, *(checks_container.ipv6(one_said, rest[0]) for one_said in said)]
+    return [first, *rest, *(checks_container.ipv6(one, rest[0]) for one in said)]
 
 
 def _written(given: Given) -> str:

@@ -33,7 +33,9 @@ for name in HTTPS_PROXY https_proxy HTTP_PROXY http_proxy ALL_PROXY all_proxy; d
   eval "value=\${$name-}"
   [ -z "$value" ] || echo "proxy $name"
 done
-echo "claude $(claude --version 2>/dev/null | head -n 1)"
+within=
+if command -v timeout >/dev/null 2>&1; then within='timeout 3'; fi
+echo "claude $($within claude --version 2>/dev/null | head -n 1)"
 echo "end yes"
 """
 _FAULTS = ("does not exist", "cannot be read", "has no certificate in PEM in it")
