@@ -31,7 +31,8 @@ if words[0] == "ps":
     print("\\n".join(c["Id"] for c in containers))
 elif words[0] == "inspect":
     assert words[1:3] == ["--type", "container"], words
-    print(json.dumps([c for c in containers if c["Id"] in words[3:]]))
+    wanted = words[3:]
+    print(json.dumps([c for c in containers if {{c["Id"], c["Name"].lstrip("/")}} & {{*wanted}}]))
 elif words[0] == "exec":
     options, at = {{}}, 1
     while words[at].startswith("-"):

@@ -16,10 +16,14 @@ from typing import Any
 
 import pytest
 
+from mcpconf.containers.agent import agent_of
+from mcpconf.containers.inspection import inspect
+from mcpconf.containers.running import HERE
+from mcpconf.diagnosis import look_container
 from mcpconf.diagnosis.container_facts import Aim, InContainer, Wish
 from mcpconf.diagnosis.container_steps import steps
 from tests.containers.local_engine import AGENT, usable
-from tests.diagnosis.box import AT, ECHO, Box, behind, codes, starts
+from tests.diagnosis.box import AT, ECHO, PROJECT, Box, behind, codes, starts
 
 pytestmark = pytest.mark.skipif(not usable(), reason="needs root, for mount namespaces")
 
@@ -344,3 +348,60 @@ def test_foreign_text_is_escaped_in_every_message(box: Box) -> None:
     finding = box.judged(wish, seen).causes[0].finding
     assert r"a\x1b[2Jb" in str(finding.notes[0])
     assert "\x1b" not in "".join((finding.message, *finding.notes, *finding.help))
+
+
+# --- who the agent is -------------------------------------------------------------------------
+
+
+def dev_container(box: Box, **more: Any) -> None:
+    box.kind = "devcontainer"
+    box.engine.env = {}
+    metadata = [{"remoteUser": "root"}, {"remoteUser": "agent", **more}]
+    box.engine.labels = {"devcontainer.metadata": json.dumps(metadata)}
+
+
+def test_a_dev_container_has_the_path_of_its_login_shell(box: Box) -> None:
+    dev_container(box)
+    box.engine.put("/home/agent/.local/bin/mine", ECHO, owner=AGENT)
+    profile = 'echo welcome\nPATH="$HOME/.local/bin:$PATH"\n'
+    box.engine.put("/home/agent/.profile", profile, owner=AGENT)
+    wish = starts("mine")
+    causes, _, seen = found(box, wish)
+    assert (seen.user, seen.why_user) == ("agent", "remoteUser of the dev container")
+    assert causes == []
+    dev_container(box, userEnvProbe="none")
+    assert found(box, wish)[0] == ["MC207"]
+
+
+def test_a_shell_that_hangs_does_not_keep_the_rest(box: Box) -> None:
+    dev_container(box)
+    box.engine.put("/home/agent/.profile", "sleep 50\n", owner=AGENT)
+    causes, _, seen = found(box, starts("echo-server"))
+    assert (causes, seen.user) == ([], "agent")
+
+
+def test_a_user_who_is_not_there(box: Box) -> None:
+    box.kind, box.engine.env, box.engine.user = "none", {}, "nobody-such"
+    causes, _, seen = found(box, starts("echo-server"))
+    assert causes == ["MC202"]
+    assert seen.held is None
+
+
+@pytest.mark.parametrize("user", ["-privileged", "a b", "x;y", "", None, {"a": 1}, "u" * 100])
+def test_a_label_names_no_option(box: Box, user: Any) -> None:
+    box.engine.labels = {"devcontainer.metadata": json.dumps([{"remoteUser": user}])}
+    box.engine.env = {}
+    assert agent_of(inspect(box.container, 5), PROJECT).user == ""
+
+
+# --- from within ------------------------------------------------------------------------------
+
+
+def test_the_same_without_an_engine(box: Box) -> None:
+    wish = starts("no-such-command-here")
+    asked = look_container.Look("/", (wish,), seconds=3.0)
+    seen = look_container.look(HERE, asked)
+    assert isinstance(seen, InContainer)
+    assert seen.held is not None
+    assert seen.held.uid == str(os.getuid())
+    assert "MC207" in codes(box.judged(wish, seen).causes)

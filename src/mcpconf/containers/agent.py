@@ -14,10 +14,23 @@ from typing import NamedTuple
 
 from mcpconf.containers import inside
 from mcpconf.containers.inspection import Inspected
+from mcpconf.containers.program import whole
 from mcpconf.containers.running import Container
+from mcpconf.errors import Failure
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?")
 _OURS, _HOME = "agent", "/home/agent"  # templates/ddev/build
+
+# What a login shell of the agent's makes of its PATH, as tools for dev containers ask for it.
+_ASKS_PATH = """\
+me=$(id -u) shell=
+while IFS=: read -r _ _ uid _ _ _ last; do
+  [ "$uid" != "$me" ] || { shell=$last; break; }
+done </etc/passwd
+exec "${shell:-/bin/sh}" "$1" 'printf "\\nmcpconf-path:%s\\n" "$PATH"'
+"""
+_PROBES = {"loginInteractiveShell": "-lic", "loginShell": "-lc", "interactiveShell": "-ic"}
+_LONGEST_PATH = 20_000
 
 _CHANGES_FOLDER = """\
 cd -- "$1" 2>/dev/null || cd /
@@ -32,7 +45,8 @@ class Agent(NamedTuple):
     """As whom Claude Code runs there, and where.
 
     ``user`` is what the engine takes, "" for the one as whom the container starts; ``given`` are
-    variables that whoever starts Claude Code there sets.
+    variables that whoever starts Claude Code there sets.  ``probe`` is how its shell is asked for
+    its PATH, "" where it is not.
     """
 
     user: str
@@ -40,6 +54,7 @@ class Agent(NamedTuple):
     folder: str
     given: tuple[str, ...] = ()
     because: str = ""
+    probe: str = ""
 
 
 def agent_of(seen: Inspected, project: str) -> Agent:
@@ -52,12 +67,28 @@ def agent_of(seen: Inspected, project: str) -> Agent:
     if "MCPCONF_PROJECT" in seen.variables:
         given = (f"HOME={_HOME}", f"USER={_OURS}", f"LOGNAME={_OURS}", "SHELL=/bin/bash")
         return Agent(_OURS, seen.path, folder, given, "the service of mcpconf")
+    label = seen.labels.get("devcontainer.metadata", "")
+    wanted = _of_metadata(label, "userEnvProbe") or "loginInteractiveShell"
+    probe = _PROBES.get(wanted, "") if label else ""
     for key in ("remoteUser", "containerUser"):
-        user = _of_metadata(seen.labels.get("devcontainer.metadata", ""), key)
+        user = _of_metadata(label, key)
         if _NAME.fullmatch(user):
-            return Agent(user, seen.path, folder, (), f"{key} of the dev container")
+            return Agent(user, seen.path, folder, (), f"{key} of the dev container", probe)
     user = seen.user if _NAME.fullmatch(seen.user) else ""
-    return Agent(user, seen.path, folder, (), "the container starts as this user")
+    return Agent(user, seen.path, folder, (), "the container starts as this user", probe)
+
+
+def at_home(container: Container, agent: Agent, patience: float) -> Agent:
+    """The agent with the PATH that its shell makes, where Claude Code gets that one."""
+    if not agent.probe:
+        return agent
+    shell = ["/bin/sh", "-c", _ASKS_PATH, "path", agent.probe]
+    with suppress(Failure):
+        _, out, _ = whole(_exec(container, agent.user, agent.given, shell), "", patience)
+        path = out.rpartition("\nmcpconf-path:")[2].partition("\n")[0]
+        if path.startswith("/") and len(path) < _LONGEST_PATH and path.isprintable():
+            return agent._replace(path=path, given=(*agent.given, f"PATH={path}"))
+    return agent
 
 
 def _of_metadata(text: str, key: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from mcpconf.contract import EgressRow
 from mcpconf.model import BRIDGE, Json
@@ -150,17 +151,18 @@ class Fire(NamedTuple):
 class InContainer(NamedTuple):
     """Everything that was seen of a container.
 
-    ``tried`` is by the server's name; ``wire`` are reports of ``mcpconf.wire`` by the same;
-    ``client`` are documents of the client's in the agent's home, parsed and without secrets, by
-    their names; ``logs`` are ends of its logs by server, ``environ`` those of its variables that
-    matter, ``variables`` the names that whoever made the container set.  ``unseen`` says what
-    nobody looked at.
+    ``trouble`` is why ``held`` is None.  ``tried`` is by the server's name; ``wire`` are reports of
+    ``mcpconf.wire`` by the same; ``client`` are documents of the client's in the agent's home,
+    parsed and without secrets, by their names; ``logs`` are ends of its logs by server,
+    ``environ`` those of its variables that matter, ``variables`` the names that whoever made the
+    container set.  ``unseen`` says what nobody looked at.
     """
 
     name: str
     user: str = ""
     why_user: str = ""
     held: Held | None = None
+    trouble: str = ""
     tried: Mapping[str, Tried] = {}
     wire: Mapping[str, Mapping[str, Any]] = {}
     reach: Reach = Reach()
@@ -236,8 +238,20 @@ def wish_of(planned: Planned, rows: Sequence[EgressRow]) -> Wish | None:
         return Wish(server.name, server.id, "gateway", entry)
     # A registry's row names the servers that load from it as well.
     hosts = tuple((row.host, row.port) for row in rows if server.id in row.servers)
-    way = "direct" if bridged or entry.get("url") else "container"
-    return Wish(server.name, server.id, way, entry, hosts)
+    if bridged or entry.get("url"):
+        own = _host_of(str(words[1] if bridged else entry.get("url")))
+        return Wish(server.name, server.id, "direct", entry, tuple(dict.fromkeys((*own, *hosts))))
+    return Wish(server.name, server.id, "container", entry, hosts)
+
+
+def _host_of(url: str) -> tuple[tuple[str, int], ...]:
+    """Whom a URL is about; nobody for one that stays in the container, or that is none."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if host and host != "localhost" and not host.startswith("127.") and host != "::1":
+            return ((host, parts.port or (80 if parts.scheme in {"http", "ws"} else 443)),)
+    return ()
 
 
 def sync_of(folder: Path) -> Sync:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mcpconf.diagnosis.container_facts import Aim, InContainer
 from mcpconf.diagnosis.container_terms import hidden, needs_bridge
+from mcpconf.diagnosis.judge_firewall import covers
 from mcpconf.diagnosis.judge_way import REACHES
 from mcpconf.diagnosis.model import Rung, Step
 from mcpconf.names import quote
@@ -13,7 +14,29 @@ from mcpconf.names import quote
 
 def steps(seen: InContainer, aim: Aim) -> tuple[Step, ...]:
     """What was tried in the container for one server, for whoever wants to follow it."""
-    return (*_held_steps(seen, aim), *_tried_steps(seen, aim))
+    return (*_held_steps(seen, aim), *_fire_steps(seen, aim), *_tried_steps(seen, aim))
+
+
+_FIRES = {
+    "force": "in force",
+    "faulty": "in force, and something of it does not work",
+    "shut": "not in force: everything is shut",
+    "absent": "there is none",
+    "foreign": "its program is not root's alone",
+}
+
+
+def _fire_steps(seen: InContainer, aim: Aim) -> Iterator[Step]:
+    """The firewall, for what the container reaches by itself."""
+    fire = seen.fire
+    if aim.wish.way == "gateway":
+        return
+    came = _FIRES.get(fire.state) or quote(fire.why, 120)[1:-1]
+    closed = [h for h, _ in aim.wish.hosts if not any(covers(r.host, r.form, h) for r in fire.rows)]
+    if fire.state == "force" and closed:
+        came = f"in force, and shut for {', '.join(map(quote, closed[:3]))}"
+    good = None if fire.state not in {"force", "faulty", "shut"} else fire.state == "force"
+    yield Step(Rung.FIREWALL, "container", "mcpconf-fw status", came, good and not closed)
 
 
 def _held_steps(seen: InContainer, aim: Aim) -> Iterator[Step]:

@@ -34,13 +34,15 @@ def judge_absence(none: NoContainer, at: Origin | None, *, contained: bool) -> t
         return ()
     notes = ("so nobody knows whether the project's container runs, and what it holds",)
     help_ = (none.help,) if none.help else ()
-    finding = Finding("MC202", none.why, at, notes, help_)
+    finding = Finding("MC202", quote(none.why, 300)[1:-1], at, notes, help_)
     return (Verdict(Rung.CONTAINER, finding),)
 
 
 def judge_container(seen: InContainer, aim: Aim) -> Judged:
     """Every cause in the container that keeps one server from working, and what to mention."""
     works = seen.works(aim.wish.name)
+    if seen.held is None and not works:
+        return Judged((_no_answer(seen, aim),))
     causes = [*_file(seen, aim)]
     aside: list[Verdict] = []
     if seen.held is not None:
@@ -55,6 +57,14 @@ def judge_container(seen: InContainer, aim: Aim) -> Judged:
         causes += fire.causes
         aside += fire.mentions
     return Judged(tuple(causes), tuple(aside))
+
+
+def _no_answer(seen: InContainer, aim: Aim) -> Verdict:
+    """Nothing can be started in it: what any try says is the engine's word, not a server's."""
+    text = f"nothing can be looked at in the container {quote(seen.name)}"
+    notes = (quote(seen.trouble, 300)[1:-1],)
+    way = Remedy("see whether it is paused, full or broken: docker ps, docker logs")
+    return verdict(Rung.CONTAINER, "MC202", text, aim, notes, way, restart(aim, seen.name))
 
 
 # --- what it holds ----------------------------------------------------------------------------
@@ -89,7 +99,11 @@ def _file(seen: InContainer, aim: Aim) -> Iterator[Verdict]:
         return
     state = held.files.get("mcp.json", "missing")
     if state != "readable":
-        why = "is not there" if state == "missing" else f"cannot be read by {quote(held.user)}"
+        why = (
+            "is not there"
+            if state == "missing"
+            else f"cannot be read by {quote(held.user or held.uid)}"
+        )
         text = f"`/etc/mcpconf/mcp.json` {why} in the container {name}"
         notes = () if held.mounted else ("nothing is mounted at `/etc/mcpconf` there",)
         yield verdict(Rung.CONTAINER, "MC201", text, aim, notes, SYNC, restart(aim, seen.name))

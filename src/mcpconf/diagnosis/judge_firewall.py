@@ -13,10 +13,12 @@ from mcpconf.diagnosis.container_facts import Aim, Blocked, InContainer, Row
 from mcpconf.diagnosis.evidence import Judged
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
+from mcpconf.firewall.site import SINK4, SINK6
 from mcpconf.names import name_fault, quote
 
 SYNC = Remedy("mcpconf sync", ("sync",), safe=True)
 REFRESH = Remedy("mcpconf firewall refresh", ("firewall", "refresh"), safe=True)
+_SINKS = frozenset({SINK4, SINK6})
 _LIST, _RESOLVER, _HTTPS = "egress.json", "resolver", 443
 _BY_LIST = frozenset({"name", "port", "subdomain", "record", "gate-name", "address", "sinkhole"})
 
@@ -36,7 +38,7 @@ def judge_firewall(seen: InContainer, aim: Aim) -> Judged:
     """Why a server that the container reaches itself does not get through."""
     fire = seen.fire
     if fire.state not in {"shut", "force", "faulty"}:
-        return Judged()
+        return Judged(tuple(_sunk(seen, aim)))
     if aim.wish.way == "gateway":
         return Judged((), tuple(_faults(seen, aim)))
     if fire.state == "shut":
@@ -97,6 +99,17 @@ def _stale(seen: InContainer, aim: Aim) -> Verdict:
     told, wrote = seen.fire.generation, aim.sync.generation
     notes = (f"it has {quote(told)}, the host wrote {quote(wrote)}",) if told != wrote else ()
     return _verdict("MC231", text, aim, notes, REFRESH)
+
+
+def _sunk(seen: InContainer, aim: Aim) -> Iterator[Verdict]:
+    """What its resolver says where the firewall itself does not: unlisted names lead nowhere."""
+    stations = seen.wire.get(aim.wish.name, {}).get("stations")
+    for station in stations if isinstance(stations, list) else ():
+        told = station if isinstance(station, dict) else {}
+        addresses, host = told.get("addresses"), told.get("host")
+        if isinstance(addresses, list) and addresses and {*map(str, addresses)} <= _SINKS:
+            found = [(h, p) for h, p in aim.wish.hosts if h == host]
+            yield from (_closed(h, p, aim) for h, p in found[:1])
 
 
 # --- one host ---------------------------------------------------------------------------------
@@ -186,6 +199,8 @@ def opens(blocked: Blocked, aim: Aim) -> tuple[Remedy, ...]:
 
 
 def _allow(host: str, port: int) -> Iterator[Remedy]:
+    if "." not in host and host and not name_fault(host.lower()):
+        yield Remedy(f"mcpconf allow --peer {host} --port {port} && mcpconf sync")
     plain = host.isascii() and "." in host and not host.startswith(("-", "*"))
     if plain and not name_fault(host.lower()):
         port_ = "" if port == _HTTPS else f" --port {port}"

@@ -91,7 +91,7 @@ def look(container: Container, asked: Look) -> InContainer | NoContainer:
         seen = inspection.inspect(container, _ENGINE)
     except NoAnswer as why:
         return NoContainer(why.kind, str(why), why.help)
-    who = agent.agent_of(seen, asked.project)
+    who = agent.at_home(container, agent.agent_of(seen, asked.project), _ENGINE)
     with ThreadPoolExecutor(_THREADS) as pool:
         found = _together(pool, container, who, asked)
     fire = found.fire
@@ -116,7 +116,7 @@ def _together(
         try:
             return job.result(seconds + 6)
         except Failure as why:
-            unseen.append(f"{what}: {why.message}")
+            unseen.append(f"{what}: {quote(why.message, 300)[1:-1]}")
         except (TimeoutError, OSError, NoAnswer):
             unseen.append(f"{what}: it took too long")
         return instead
@@ -132,13 +132,15 @@ def _together(
     wires = {
         name: pool.submit(_wire, container, who, target) for name, target in asked.wire.items()
     }
+    kept = taken("what the container holds", held, nothing)
     reports = {name: taken("the wire", job, None) for name, job in wires.items()}
     there = taken("the client's files", client, ClientThere("", {}, {}, {}))
     fired = taken("the firewall", fire, Fire())
     reached = taken("the way to the gateway", reach, Reach())
     return InContainer(
         name=container.name,
-        held=taken("what the container holds", held, nothing),
+        held=kept,
+        trouble="" if kept else next(iter(unseen), "it does not answer"),
         tried=taken("the servers", tries, no_tries),
         wire={name: report for name, report in reports.items() if report is not None},
         reach=reached,
