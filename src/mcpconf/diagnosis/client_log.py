@@ -197,7 +197,7 @@ def explain_log(log: Log, name: str, known: texts.Known) -> Explanation:
         text = "the last attempt went well" if log.well else "it names no error of a connection"
         return Explanation(name, "log", (*lines, Line("error", text)))
     error = _one_line(log.reason)
-    lines.append(Line("error", quote(texts.shown(error, known.compiled), 300).strip("`")))
+    lines.append(Line("error", texts.shown(error, known.compiled)))
     if log.reason.time:
         lines.append(Line("at", quote(log.reason.time).strip("`")))
     said = _said(error, names[0] if names else log.server)

@@ -45,7 +45,8 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     Phrase(r"invalid mcp configuration", "038 001 006", "Claude Code ends over this"),
     Phrase(
-        r"no mcp servers? (?:named|found|are configured|configured|loaded)|mcp server not found",
+        r"no mcp servers? (?:named|found|are configured|configured|loaded)|"
+        r"mcp server (?:[^ ]{1,200} )?not found",
         "030 031 032 034 002 001 036",
         "no entry of that name is in force here",
     ),

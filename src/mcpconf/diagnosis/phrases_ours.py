@@ -80,6 +80,7 @@ OURS: tuple[Phrase, ...] = (
         "245 246 247",
         "no connection came about from where it was tried",
     ),
+    Phrase(r"there is no network", "247", "the place has no way out, or none of this kind (IPv6)"),
     Phrase(r"something on the way drops the packets", "246 230", "nothing came back"),
     Phrase(r"a firewall refuses it|no route, or a firewall", "230 247", "it was refused at once"),
     Phrase(

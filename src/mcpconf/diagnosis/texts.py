@@ -28,7 +28,9 @@ _MOST_CAUSES = 8  # lines; the rest is named in one
 _MOST_SERVERS = 8
 _MOST_HOSTS = 3
 _SHORTEST_SECRET = 6
+_MOST_TITLES = 6
 _CUT = 300
+_SUBJECT = 100
 _LOOKED_AT = 2000  # characters
 
 _OF_PROGRAMS = frozenset(range(207, 212)) | {294, 296}
@@ -67,7 +69,7 @@ def explain_text(question: str, known: Known) -> Explanation | None:
     if not said:
         return None
     lines = tuple(lines_of(said, question, known))
-    subject = quote(shown(said[0].line, known.compiled), 100).strip("`")
+    subject = cut(shown(said[0].line, known.compiled))
     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
     return Explanation(subject + more, "text", lines)
 
@@ -98,7 +100,7 @@ def lines_of(said: Sequence[Said], text: str, known: Known) -> Iterator[Line]:
     named: list[str] = []
     for one in said[:_MOST_SERVERS]:
         if len(said) > 1:
-            yield Line("line", quote(shown(one.line, known.compiled), 100).strip("`"))
+            yield Line("line", cut(shown(one.line, known.compiled)))
         abouts = abouts_of(one, text, known.compiled)
         named += [about.name for about in abouts if about.server]
         yield from _lines_of_one(one, abouts, known)
@@ -165,9 +167,11 @@ def _fits(cause: Cause, about: About) -> bool:
 def _causes(codes: Sequence[str]) -> Iterator[Line]:
     for code in codes[:_MOST_CAUSES]:
         yield Line(code, f"{RULES[code].title}: {TELLS[int(code[2:])]}")
-    rest = [f"{code} {RULES[code].title}" for code in codes[_MOST_CAUSES:]]
-    if rest:
-        yield Line("rarer", "; ".join(rest))
+    rest = codes[_MOST_CAUSES:]
+    if len(rest) > _MOST_TITLES:
+        yield Line("rarer", ", ".join(rest))
+    elif rest:
+        yield Line("rarer", "; ".join(f"{code} {RULES[code].title}" for code in rest))
 
 
 def _which(names: Sequence[str], compiled: Compilation) -> str:
@@ -176,7 +180,7 @@ def _which(names: Sequence[str], compiled: Compilation) -> str:
         return f"which of them it is: {'; '.join(commands)}"
     known = dict.fromkeys(r.server.name for r in compiled.survey.resolved)
     shown_names = ", ".join(quote(n) for n in list(known)[:_MOST_SERVERS])
-    return "which of them it is: mcpconf explain NAME --live" + (
+    return "which of them it is: mcpconf explain NAME --live, or all: mcpconf explain --live" + (
         f"; servers: {shown_names}" if shown_names else ""
     )
 
@@ -199,6 +203,11 @@ def shown(text: str, compiled: Compilation) -> str:
     for secret in sorted(_secrets(compiled), key=len, reverse=True):
         text = text.replace(secret, MASK)
     return mask_arg(text[: 4 * _CUT])[:_CUT]
+
+
+def cut(text: str) -> str:
+    """A line as a heading."""
+    return text if len(text) <= _SUBJECT else text[: _SUBJECT - 1] + "…"
 
 
 def _secrets(compiled: Compilation) -> set[str]:
