@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 
 from mcpconf.diagnosis.container_facts import InContainer
 from mcpconf.diagnosis.evidence import Host, Remembered
-from mcpconf.diagnosis.judge_report import About
+from mcpconf.diagnosis.judge_report import About, Seen
 from mcpconf.diagnosis.judge_trouble import wants_login
 from mcpconf.diagnosis.judge_wire import judge_wire
-from mcpconf.diagnosis.model import Step, Verdict
+from mcpconf.diagnosis.model import Shows, Step, Verdict
 from mcpconf.diagnosis.wire_steps import wire_steps
 from mcpconf.model import Remote
 from mcpconf.secret import random_looking, secret_name, shown_url
 
 _WANTS_LOGIN = "MC223"
+_SLOW = 2000.0  # milliseconds
 
 
 class Asked(NamedTuple):
@@ -40,7 +41,7 @@ def beyond(asked: Asked) -> Beyond:
     if asked.report is None:
         return Beyond()
     host = asked.host
-    verdicts = judge_wire(asked.report, about(asked))
+    verdicts = [_slow(v, asked) for v in judge_wire(asked.report, about(asked))]
     place = "container" if asked.inside and host.planned.route is None else "host"
     answer = asked.report.get("answer")
     if host.works and not (isinstance(answer, Mapping) and answer.get("works")):
@@ -48,7 +49,28 @@ def beyond(asked: Asked) -> Beyond:
     if host.planned.route is not None:
         told = (wants_login(host) if v.finding.code == _WANTS_LOGIN else v for v in verdicts)
         verdicts = list(told)
+    if asked.inside is None:
+        verdicts = _as_shown_here(verdicts, asked)
     return Beyond(tuple(verdicts), tuple(wire_steps(asked.report, place)))
+
+
+def _slow(verdict: Verdict, asked: Asked) -> Verdict:
+    """A server that answers slowly, each time, is not one that never answers."""
+    first = Seen(asked.report).call("initialize")
+    ms = first.number("ms") or 0.0
+    if verdict.finding.code != "MC278" or not first.ok or ms < _SLOW:
+        return verdict
+    text = f"{asked.host.name} answers slowly: `initialize` alone takes {ms / 1000:.1f} s"
+    notes = ("its tools were not told within the time of this look",)
+    finding = verdict.finding._replace(code="MC285", message=text, notes=notes)
+    return verdict._replace(finding=finding, shows=Shows("✔ Connected", "pending"))
+
+
+def _as_shown_here(verdicts: Sequence[Verdict], asked: Asked) -> list[Verdict]:
+    """With what Claude Code shows on this host, where it connects by itself."""
+    direct = judge_wire(asked.report or {}, about(asked)._replace(through_gateway=False))
+    shows = {v.finding.code: v.shows for v in direct}
+    return [v._replace(shows=v.shows or shows.get(v.finding.code)) for v in verdicts]
 
 
 def about(asked: Asked) -> About:

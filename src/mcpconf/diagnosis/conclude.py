@@ -16,6 +16,7 @@ from mcpconf.diagnosis.judge_container import judge_container
 from mcpconf.diagnosis.judge_host import judge_host
 from mcpconf.diagnosis.judge_talk import judge_talk, refused_before
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
+from mcpconf.diagnosis.shown import with_shows
 from mcpconf.diagnosis.starving import starved
 from mcpconf.diagnosis.steps import host_steps
 from mcpconf.model import BRIDGE, Remote
@@ -87,7 +88,7 @@ def conclude(seen: Seen) -> Diagnosis:
         start=start,
         way=way_of(planned),
         steps=tuple(sorted((*steps, *host_steps(host), *there_steps, *wired.steps), key=_rung)),
-        verdicts=ordered(_settled(judged, seen, host)),
+        verdicts=with_shows(ordered(_settled(judged, seen, host)), way_of(planned)),
         tools=heard.outcome.tools if heard else None,
         unseen=seen.unseen,
         seconds=heard.seconds if heard else 0.0,

@@ -52,7 +52,7 @@ def _secrets(host: Host) -> Iterator[Step]:
         return
     tried = "put the secrets in, as the gateway does"
     if secrets.missing is not None:
-        yield Step(Rung.SECRET, "host", tried, secrets.missing.text, ok=False)
+        yield Step(Rung.SECRET, "host", tried, _cause(secrets.missing.text), ok=False)
         return
     headers = [name for name, _ in secrets.resolved.headers] if secrets.resolved else []
     came = "headers: " + ", ".join(map(quote, headers)) if headers else "there are none"
@@ -70,5 +70,10 @@ def _handshake(host: Host, heard: Heard) -> Step:
         tools = heard.outcome.tools
         came = f"{tools} tool{'' if tools == 1 else 's'}"
         return Step(Rung.TOOLS, heard.place, tried, came, ok=True, ms=ms)
-    came = (host.words or "no answer")[:_LONGEST]
+    came = _cause(host.words) or "no answer"
     return Step(Rung.MCP, heard.place, tried, came, ok=False, ms=ms)
+
+
+def _cause(text: str) -> str:
+    """What is wrong, without what to do about it: that is the verdict's to say."""
+    return text.partition("; set it in ")[0].partition("; run `")[0][:_LONGEST]
