@@ -95,6 +95,15 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.err.splitlines()[-1].endswith("not to be seen from here (1.2 s)")
 
 
+def test_a_cause_of_several_servers_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    broken = [samples.breaks(str(n), samples.Rung.GATEWAY, "MC215", "it is down") for n in range(7)]
+    shown.checkup(Checkup((), tuple(broken)))
+    said = capsys.readouterr().err
+    assert said.count("error[MC215]") == 1
+    assert "note: it concerns `0`, `1`, `2`, `3`, `4` and 2 more" in said
+    assert "1 error" in said
+
+
 def test_what_is_well_is_short(capsys: pytest.CaptureFixture[str]) -> None:
     well = Checkup(samples.CHECKS[:1], samples.MIXED[:3], 0.5)
     assert well.sound

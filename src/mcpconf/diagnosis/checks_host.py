@@ -190,5 +190,6 @@ def judged_gateway(version: str, listen: list[str], missing: tuple[str, ...]) ->
     if missing:
         text = f"the gateway does not listen on {', '.join(missing)}, where containers look for it"
         found.append(Finding("MC216", text, help=(again,)))
-    where = ", ".join(map(quote, listen)) or "its socket only"
+    ports = [address for address in listen if not address.startswith("unix:")]
+    where = ", ".join(map(quote, ports)) or "its socket only"
     return judged("gateway", f"runs, version {version}, listens on {where}", *found)

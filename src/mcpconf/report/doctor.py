@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from mcpconf import report
 from mcpconf.codes import Severity
@@ -12,12 +13,14 @@ from mcpconf.diagnosis.check import Check, Checkup, State
 from mcpconf.diagnosis.model import Remedy, Verdict
 from mcpconf.findings import Finding
 from mcpconf.live_codes import LIVE
+from mcpconf.names import quote
 from mcpconf.view import finding_json
 
 _COLOURS = {State.OK: "32", State.WARN: "33", State.FAIL: "31", State.UNKNOWN: "36"}
 _WORDS = {State.OK: "ok", State.WARN: "warn", State.FAIL: "FAIL", State.UNKNOWN: "?"}
 _EACH = 8  # so many servers that work get a line each, more of them one together
 _NAME, _TEXT = 30, 200  # characters
+_MOST_NAMED = 5  # servers of one cause
 
 
 class Progress:
@@ -48,13 +51,13 @@ def checkup(found: Checkup) -> None:
         word = _WORDS[state].ljust(4)
         word = f"\x1b[{_COLOURS[state]}m{word}\x1b[0m" if colour else word
         report.out(f"{word}  {name.ljust(width)}  {text}".rstrip())
-    told = list(_at_length(found))
+    told = _at_length(found)
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    for finding, verdict in told:
-        report.say("\n" + report.rendered(finding, colour=colour))
-        for line in _beside(verdict):
+    for one in told:
+        report.say("\n" + report.rendered(one.finding, colour=colour))
+        for line in _beside(one):
             report.say(line)
-    report.say(f"\n{summed(found, [finding for finding, _ in told])}")
+    report.say(f"\n{summed(found, [one.finding for one in told])}")
 
 
 def lines(found: Checkup) -> list[tuple[State, str, str]]:
@@ -77,25 +80,38 @@ def _cut(text: str, most: int) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
-def _at_length(found: Checkup) -> Iterator[tuple[Finding, Verdict | None]]:
+class Told(NamedTuple):
+    """One thing that is not in order; ``servers`` are those that have it, () for a check."""
+
+    finding: Finding
+    verdict: Verdict | None = None
+    servers: tuple[str, ...] = ()
+
+
+def _at_length(found: Checkup) -> list[Told]:
     """What is not in order, each thing once: of servers what blocks them, then what else is."""
-    seen: set[tuple[str, str]] = set()
-    verdicts = [(v.finding, v) for d in found.servers for v in d.verdicts]
-    said = {finding.code for finding, _ in verdicts if finding.code in LIVE}
-    checks = [(f, None) for c in found.checks for f in c.findings if f.code not in said]
+    told: dict[tuple[str, str], Told] = {}
+    for diagnosis in found.servers:
+        for verdict in diagnosis.verdicts:
+            key = (verdict.finding.code, verdict.finding.message)
+            before = told.get(key, Told(verdict.finding, verdict))
+            told[key] = before._replace(servers=(*before.servers, diagnosis.server))
+    said = {one.finding.code for one in told.values() if one.finding.code in LIVE}
+    for check in found.checks:
+        for finding in check.findings:
+            if finding.code not in said and finding.severity is not Severity.NOTE:
+                told.setdefault((finding.code, finding.message), Told(finding))
     order = list(Severity)
-    for finding, verdict in sorted(
-        (*verdicts, *checks), key=lambda pair: order.index(pair[0].severity)
-    ):
-        key = (finding.code, finding.message)
-        if key not in seen and (finding.severity is not Severity.NOTE or verdict):
-            seen.add(key)
-            yield finding, verdict
+    return sorted(told.values(), key=lambda one: order.index(one.finding.severity))
 
 
-def _beside(verdict: Verdict | None) -> Iterator[str]:
-    if verdict is not None and verdict.shows is not None:
-        listed, session = verdict.shows
+def _beside(one: Told) -> Iterator[str]:
+    if len(one.servers) > 1:
+        names = ", ".join(quote(name, 30) for name in one.servers[:_MOST_NAMED])
+        more = len(one.servers) - _MOST_NAMED
+        yield f"note: it concerns {names}{f' and {more} more' if more > 0 else ''}"
+    if one.verdict is not None and one.verdict.shows is not None:
+        listed, session = one.verdict.shows
         yield report.safe(f"note: Claude Code shows: {listed} (in a session: {session})")
 
 
