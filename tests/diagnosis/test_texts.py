@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import typer
 
 from mcpconf.codes import RULES
 from mcpconf.diagnosis.phrases import GENERAL, Phrase
@@ -215,3 +217,44 @@ def test_no_secret_is_shown(home: House) -> None:
     text = f"keyed: {url} (HTTP) - ✘ Failed to connect — HTTP 400: bad k3y-s3cret, Bearer abcdef"
     answer = asked(home, text)
     assert not re.search("k3y-s3cret|abcdef|abc123def", json.dumps(answer))
+
+
+# --- with --live ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The servers at which `--live` would look."""
+    names: list[str] = []
+
+    def look(found: Sequence[str], *_: object) -> NoReturn:
+        names.extend(found)
+        raise typer.Exit(0)
+
+    monkeypatch.setattr("mcpconf.cli.live_commands.explain_live", look)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("linear", ["linear"]),
+        ("linear: https://mcp.linear.app/mcp (HTTP) - ! Needs authentication", ["linear"]),
+        ('MCP server "local" connection timed out after 30000ms', ["local"]),
+        ("https://mcp.linear.app/mcp", ["linear"]),
+        ("keyed.example", ["keyed"]),
+        ("linear needs authentication\nkeyed failed to connect", ["linear", "keyed"]),
+        ("no-such-server", ["no-such-server"]),
+    ],
+)
+def test_live_looks_at_the_servers_of_a_text(
+    home: House, looked_at: list[str], question: str, names: list[str]
+) -> None:
+    assert home.run("explain", question, "--live").code == 0
+    assert looked_at == names
+
+
+def test_live_asks_for_a_name_where_the_text_has_none(home: House) -> None:
+    said = home.run("explain", "needs authentication", "--live")
+    assert said.code == 2
+    assert "mcpconf explain NAME --live" in said.err
