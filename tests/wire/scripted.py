@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+SCHEMA = {"inputSchema": {"type": "object"}}
 HANG, RESET, CLOSE = object(), object(), object()
 
 
@@ -58,7 +59,7 @@ def healthy(asked: Asked, *, version: str = "2025-06-18", tools: int = 2) -> Any
         said = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
         return result(asked, said).replace(b"\r\n\r\n", b"\r\nMcp-Session-Id: s-1\r\n\r\n", 1)
     if asked.rpc == "tools/list":
-        return result(asked, {"tools": [{"name": f"t{n}"} for n in range(tools)]})
+        return result(asked, {"tools": [{"name": f"t{n}", **SCHEMA} for n in range(tools)]})
     return answer(202)
 
 

@@ -19,6 +19,7 @@ from tests.wire.scripted import (
     CLOSE,
     HANG,
     RESET,
+    SCHEMA,
     Asked,
     Server,
     answer,
@@ -89,9 +90,13 @@ def only_for(name: str, value: str, status: int = 401) -> Any:
     )
 
 
+_GREETS = {"protocolVersion": "2025-06-18", "capabilities": {}}
+
+
 def _without_tools(asked: Asked) -> bytes:
     """The client does not ask such a server for its tools, and this one would not know."""
-    said = {"protocolVersion": "2025-06-18", "capabilities": {"prompts": {}}, "serverInfo": {}}
+    said = {"protocolVersion": "2025-06-18", "capabilities": {"prompts": {}}}
+    said["serverInfo"] = {"name": "x", "version": "1"}
     return result(asked, said)
 
 
@@ -172,6 +177,10 @@ HTTP = {
     "tools 500": (on("tools/list", answer(500)), "MC283", {}),
     "tools odd": (on("tools/list", lambda a: result(a, {"tools": 7})), "MC283", {}),
     "tools hang": (on("tools/list", HANG), "MC283", {"seconds": 1.0}),
+    "no name of its own": (on("initialize", lambda a: result(a, {**_GREETS, "serverInfo": {}})),
+                           "MC277", {}),
+    "a tool without a schema": (on("tools/list", lambda a: result(a, {"tools": [{"name": "a"}]})),
+                                "MC283", {}),
     "no tools declared": (on("initialize", _without_tools), "", {}),
     "no tools": (lambda a: healthy(a, tools=0), "", {}),
     "discover hangs": (on("server/discover", HANG), "MC294", {"seconds": 2.0}),
@@ -388,7 +397,7 @@ def test_the_stateless_era() -> None:
             return error(asked, -32022, status=400)
         if asked.rpc == "server/discover":
             return result(asked, {"supportedVersions": ["2026-07-28"], "capabilities": {}})
-        return result(asked, {"tools": [{"name": "one"}], "resultType": "complete"})
+        return result(asked, {"tools": [{"name": "one", **SCHEMA}], "resultType": "complete"})
 
     with serving(modern) as server:
         assert ask({"url": server.url()})["answer"]["era"] == "modern"

@@ -23,7 +23,8 @@ from mcpconf.wire.certificate import certificate_facts
 from mcpconf.wire.fault import Clock
 from mcpconf.wire.proxies import chosen_proxy
 from mcpconf.wire.safe import Mask, printable
-from tests.wire.scripted import HANG, Asked, answer, closed_port, healthy, serving
+from mcpconf.wire.schema import misfit, tools_shape
+from tests.wire.scripted import HANG, SCHEMA, Asked, answer, closed_port, healthy, serving
 
 RESOLVERS = lookup.resolvers  # a fixture puts another one in its place
 SECRET = "sk-live-0123456789abcdef"
@@ -73,7 +74,7 @@ def test_pages_of_tools() -> None:
             return healthy(asked)
         at = int(asked.body["params"].get("cursor", 0))
         more = {"nextCursor": str(at + 1)} if at < 2 else {}
-        found = {"tools": [{}, {}], **more}
+        found = {"tools": [{"name": "a", **SCHEMA}] * 2, **more}
         return answer(200, {"jsonrpc": "2.0", "id": asked.body["id"], "result": found})
 
     with serving(pages) as server:
@@ -132,6 +133,39 @@ def test_redirects_are_told() -> None:
     }  # fmt: skip
     assert "authorization" not in there.asked[0].headers
     assert there.asked[0].headers["x-api-key"] == SECRET
+
+
+# --- what the client takes --------------------------------------------------------------------
+
+OBJECT = {"type": "object"}
+REFUSED = {  # measured: `tools fetch failed` in both versions
+    "tools": {"tools": 7},
+    "tools.0": {"tools": [None]},
+    "tools.0.name": {"tools": [{"inputSchema": OBJECT}]},
+    "tools.0.inputSchema": {"tools": [{"name": "a"}]},
+    "tools.1.inputSchema.type": {"tools": [{"name": "a", **SCHEMA}, {"name": "b", "inputSchema": {}}]},
+    "tools.0.inputSchema.properties": {"tools": [{"name": "a", "inputSchema": {**OBJECT, "properties": []}}]},
+    "tools.0.inputSchema.required": {"tools": [{"name": "a", "inputSchema": {**OBJECT, "required": None}}]},
+    "tools.0.description": {"tools": [{"name": "a", **SCHEMA, "description": None}]},
+    "tools.0.outputSchema": {"tools": [{"name": "a", **SCHEMA, "outputSchema": None}]},
+    "tools.0.annotations.readOnlyHint": {"tools": [{"name": "a", **SCHEMA, "annotations": {"readOnlyHint": "yes"}}]},
+    "tools.0.icons.0.src": {"tools": [{"name": "a", **SCHEMA, "icons": [{}]}]},
+    "nextCursor": {"tools": [], "nextCursor": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", REFUSED)
+def test_lists_that_the_client_refuses(where: str) -> None:
+    for old in (False, True):
+        assert misfit(REFUSED[where], tools_shape(old=old)) == where
+
+
+def test_lists_that_only_the_older_client_refuses() -> None:
+    properties = {**OBJECT, "properties": {"x": True}}
+    for tool in ({"inputSchema": properties}, {**SCHEMA, "outputSchema": {}}):
+        listed = {"tools": [{"name": "", **tool}]}
+        assert misfit(listed, tools_shape(old=False)) == ""
+        assert misfit(listed, tools_shape(old=True)) != ""
 
 
 # --- time -------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ def judge_mcp(seen: Seen, about: About) -> list[Verdict]:
     judge = {
         "timeout": _silent,
         "not-mcp": _not_mcp,
+        "shape": _misfit,
         "too-big": _not_mcp,
         "elsewhere": _elsewhere,
         "protocol": _protocol,
@@ -77,6 +78,16 @@ def _not_mcp(call: Call, seen: Seen, about: About) -> Verdict:
     )
 
 
+def _misfit(call: Call, seen: Seen, about: About) -> Verdict:
+    del seen
+    where = call.shown("misfit", 80)
+    message = f"the server of {about.name} greets in a way that Claude Code refuses: {where}"
+    notes = (f"{where} is missing in its answer to `initialize`, or of another type",)
+    ways = ("get another version of the server, or tell its author",)
+    printed = shows(about, "misfit")
+    return about.verdict(Rung.MCP, "MC277", message, notes=notes, help=ways, shows=printed)
+
+
 def _elsewhere(call: Call, seen: Seen, about: About) -> Verdict:
     del call, seen
     message = f"the server of {about.name} wants its messages sent to another origin"
@@ -125,12 +136,19 @@ def _tools(call: Call, about: About) -> Verdict:
         "closed": "the connection is closed",
         "cut": "its answer does not end",
         "too-big": "its answer is longer than any",
+        "shape": f"Claude Code refuses the list for {call.shown('misfit', 80)}",
     }.get(call.fault, "what comes back is no list of tools")
     message = f"the server of {about.name} greets, but does not tell its tools: {what}"
     code = call.part("error").whole("code")
-    notes = (f"its error is {code}" if code is not None else "", *call.says)
+    whose = f"it is the tool {call.shown('whose', 60)}" if call.text("whose") else ""
+    notes = (f"its error is {code}" if code is not None else "", whose, *call.says)
     ways = ("look into the server's own log",)
+    if call.fault == "shape":
+        ways = ("get another version of the server, or tell its author",)
     text = call.part("error").shown("message", 80).strip("`") or "…"
+    if call.fault == "shape":
+        at = call.shown("misfit", 80).strip("`")
+        text = f"Invalid result for tools/list: {at}: Invalid input: …"
     printed = shows(about, "no-tools", said=text)
     return about.verdict(Rung.TOOLS, "MC283", message, notes=notes, help=ways, shows=printed, at=())
 

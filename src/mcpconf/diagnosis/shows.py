@@ -79,6 +79,7 @@ _TABLE = {
     "elsewhere": _Row(FAILED, "Endpoint origin does not match connection origin: …"),
     "old-transport": _Row(CONNECTED, "", "connected", FAILED, "failed"),
     "protocol": _Row(FAILED, "Server's protocol version is not supported: {version}"),
+    "misfit": _Row(FAILED, "INVALID_RESULT: Invalid result for initialize: …"),
     "error": _Row(FAILED, "{code}: {said}"),
     "no-tools": _Row(NO_TOOLS, "{said}", "connected"),
     "tools-login": _Row(LOGIN, "", "connected"),

@@ -46,6 +46,7 @@ _WORDS = {
     "media": "of another type than an answer",
     "empty": "without content",
     "not-mcp": "no answer of MCP",
+    "shape": "Claude Code refuses its shape",
     "rpc-error": "an error of JSON-RPC",
     "protocol": "a version that Claude Code does not know",
     "redirect-loop": "redirects in a circle",

@@ -68,9 +68,10 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
             ``redirect-loop``, ``redirect-bad`` (no or a strange Location), ``timeout``, ``closed``,
             ``reset``, ``not-http``, ``too-big``, ``tls-port``: it is a TLS port, ``cut``: the body
             ended too early, ``elsewhere``: the old transport's way back leads to another origin,
-            ``protocol``: a version that the client does not know, ``unsendable``: a header that
-            HTTP forbids, ``tls-alert``: TLS is given up after the handshake, with ``reason``; or
-            ``station``: see the station before it.
+            ``shape``: a result that the client refuses; ``misfit`` says where, as
+            "tools.0.inputSchema", and ``whose`` names the tool, ``protocol``: a version that the
+            client does not know, ``unsendable``: a header that HTTP forbids, ``tls-alert``: TLS
+            is given up after the handshake, with ``reason``; or ``station``: see the one before.
 ``oauth``   after a 401: ``documents`` [{which: "resource" | "server" | "openid", url: "https://…",
             status, state: "found" | "absent" | "empty" | "html" | "not-json" | "error" |
             "unreached"}] in the client's order · ``servers`` [origin] that the resource names ·

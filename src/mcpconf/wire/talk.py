@@ -20,6 +20,7 @@ from mcpconf.wire.rpc import (
     understood,
     wish,
 )
+from mcpconf.wire.schema import GREETING, misfit, tools_shape
 from mcpconf.wire.target import Place
 
 TYPE_CHECKING = False
@@ -131,11 +132,11 @@ class Talk:
             version, able = found.get("protocolVersion"), found.get("capabilities")
             self._has_tools = isinstance(able, dict) and able.get("tools") is not None
             self.protocol = self._caller.target.mask.text(str(version), 40)
-            if version not in ERAS:
+            self._fits(station, found, GREETING)
+            if station["ok"] and version not in ERAS:
                 station.update(ok=False, fault="protocol")
                 self.stopped = "initialize"
-            else:
-                self._session["mcp-protocol-version"] = str(version)
+            self._session["mcp-protocol-version"] = str(version)
         return station
 
     def _go_on(self) -> None:
@@ -154,9 +155,7 @@ class Talk:
             patience = self.remaining() if stateless else None
             station, found = self._ask("tools", "tools/list", params, modern_for=patience)
             listed = found.get("tools")
-            if station["ok"] and not isinstance(listed, list):
-                station.update(ok=False, fault="not-mcp")
-                self.stopped = "tools"
+            self._fits(station, found, tools_shape(old=not self._caller.target.discovers))
             if not station["ok"]:
                 return
             count, cursor = count + len(listed or ()), found.get("nextCursor")
@@ -171,6 +170,20 @@ class Talk:
             headers = merged(own_headers(self._client), self._headers, self._session)
             self._caller.call(station, Outgoing(self._place, "DELETE", headers), limit)
             self.told.append(station)
+
+    def _fits(self, station: Station, found: Mapping[str, Any], shape: object) -> None:
+        """Refuse a result that the client refuses."""
+        at = misfit(dict(found), shape)
+        if not station["ok"] or not at:
+            return
+        index = at.split(".")[1] if at.startswith("tools.") else ""
+        whose = found["tools"][int(index)] if index else None
+        name = whose.get("name") if isinstance(whose, dict) else None
+        mask = self._caller.target.mask
+        station["misfit"] = mask.text(at, 80)
+        station["whose"] = mask.text(name, 60) if isinstance(name, str) else ""
+        station.update(ok=False, fault="shape")
+        self.stopped = station["call"]
 
     # --- one request ----------------------------------------------------------------------
 
