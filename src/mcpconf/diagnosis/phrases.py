@@ -21,7 +21,8 @@ class Phrase(NamedTuple):
 
 
 FAILED = Phrase(
-    r"failed to connect|couldn't reconnect|failed to reconnect|connection failed|✘ failed|^failed$|"
+    r"failed to connect|couldn't reconnect|failed to reconnect|connection failed|✘ failed|"
+    r"^failed$|not connected|"
     r"\"status\": ?\"failed\"|mcp servers? failed",
     "245 240 260n 262a 263k 268 207 209 278 210 250 271 272 208 211 246 247 248 249 251 "
     "252 253 "
@@ -38,13 +39,14 @@ WELL = Phrase(
 
 GENERAL: tuple[Phrase, ...] = (
     Phrase(
-        r"\"status\": ?\"pending\"|^pending$|still connecting|reconnecting",
+        r"\"status\": ?\"pending\"|^pending$|still connecting|connecting…|connecting\.\.\.|"
+        r"reconnecting",
         "285 278 210 246 286 296 294 215c 205c",
         "it was not done when the session began (a `-p` session waits about 2 s); not yet a "
         "failure",
     ),
     Phrase(
-        r"tools fetch failed|failed to fetch tools",
+        r"tools fetch failed|failed to fetch tools|couldn't load tools",
         "283 284 215c 217c 205c 218c",
         "the handshake went well, the list of tools did not come",
     ),

@@ -39,7 +39,7 @@ CLIENT: tuple[Phrase, ...] = (
     Phrase(r"leading or trailing whitespace", "009", "it is kept as it stands"),
     Phrase(r"defined in multiple scopes", "030", "one of them wins, the others do not count"),
     Phrase(
-        r"skipped — |invalid mcp server config|has a \"url\" but no \"type\"",
+        r"skipped — |config issue|invalid mcp server config|has a \"url\" but no \"type\"",
         "002 006",
         "the entry breaks the schema and is dropped, as if it were not there",
     ),
@@ -108,6 +108,11 @@ CLIENT: tuple[Phrase, ...] = (
         "HTTP 403. Claude Code takes it for a wish to sign in; signing in does not mend it",
     ),
     Phrase(
+        r"connected · session token rejected",
+        "284 224",
+        "the handshake went well, the question for the tools was answered 401",
+    ),
+    Phrase(
         r"insufficient.scope",
         "225",
         "HTTP 403: the login is good, and lacks a right that the server asks for",
@@ -125,7 +130,7 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     Phrase(
         r"needs?.auth|requires? authentication|authentication required|needs you to sign in|"
-        r"lost authentication|needs sign.in|not authenticated|re-authenticate",
+        r"lost authentication|needs sign.in|not authenticated|not signed in|re-authenticate",
         "223n 264n 290 263k 291n 284 224n 293n 267n",
         _SIGN_IN,
     ),
@@ -182,6 +187,16 @@ CLIENT: tuple[Phrase, ...] = (
         "each answer sent the client on, in a circle",
     ),
     # --- MCP --------------------------------------------------------------------------------------
+    Phrase(
+        r"connected · no tools",
+        "283 284",
+        "the handshake went well, and its list of tools is empty",
+    ),
+    Phrase(
+        r"disconnected ·|has disconnected|disconnected mid",
+        "209 249 215c 271",
+        "it was connected, and the other side ended it; see what it wrote before",
+    ),
     Phrase(
         r"sse error: invalid content type",
         "277 279 272",
