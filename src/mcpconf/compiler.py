@@ -63,8 +63,23 @@ def compile_project(
     layers = Layers(around.shipped, policy, around.stacks)
     planned = plan([classify(s, facts) for s in surveyed.active()], terms, layers)
     findings = (*surveyed.findings, *facts.findings, *policy_findings, *planned.findings)
+    if planned.routes.routes and target.doubt and not (policy.gateway or policy.gateway_listen):
+        findings = (*findings, _doubt(target))
     artifacts = emit(planned, target.project, token)
     return Compilation(surveyed, planned, chosen_stacks(layers), artifacts, findings)
+
+
+def _doubt(target: Target) -> Finding:
+    where = target.gateway.host
+    named = (
+        "`gateway` (where the container finds it), `gateway_listen` (what it listens on besides)"
+    )
+    ways = (
+        "start the container, then try it from inside: mcpconf wait",
+        f"or name what works in your own mcpconf.toml: {named}",
+    )
+    message = f"the gateway may be out of reach at {where}: {target.doubt}"
+    return Finding("MC127", message, None, (target.why,), ways)
 
 
 def with_token(compiled: Compilation, target: Target, token: Text) -> Compilation:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mcpconf.gateway.routing import ALWAYS_KNOWN
 from mcpconf.readers.machine import this_machine
-from mcpconf.readers.reach import Machine, reach
+from mcpconf.readers.reach import Machine, reach, reach_from_devcontainer
 
 ALIAS, DDEVS = "mcpconf-gateway", "host.docker.internal"
 WSL = {"wsl": True}
@@ -44,6 +45,57 @@ def test_the_table(seen: dict, name: str, doubt: str) -> None:
     assert doubt in found.doubt
     assert bool(doubt) == bool(found.doubt)
     assert found.why
+
+
+@pytest.mark.parametrize(
+    ("seen", "name", "doubt"),
+    [
+        ({}, DDEVS, ""),
+        ({"ide": "192.0.2.7"}, DDEVS, ""),  # DDEV's setting is DDEV's
+        ({"engine": "podman"}, DDEVS, ""),
+        ({"engine": "podman-rootless"}, DDEVS, "gateway_listen"),
+        ({"engine": "rootless"}, "10.0.2.2", "loopback"),
+        ({**MAC, "engine": "colima"}, "192.168.5.2", ""),
+        ({**MAC, "engine": "desktop"}, DDEVS, ""),
+        ({**MAC, "engine": "orbstack", "ide": "container"}, DDEVS, ""),
+        ({**WSL}, DDEVS, ""),
+        ({**WSL, "engine": "desktop"}, DDEVS, "Windows"),
+        ({"cloud": True, "engine": "rootless"}, DDEVS, ""),
+    ],
+)
+def test_the_table_of_dev_containers(seen: dict, name: str, doubt: str) -> None:
+    found = reach_from_devcontainer(Machine(**seen))
+    assert (found.gateway.host, found.extra_hosts) == (name, ())
+    assert bool(doubt) == bool(found.doubt)
+    assert doubt in found.doubt
+    assert found.why
+    assert found.gateway.host in ALWAYS_KNOWN  # as Host of a request
+
+
+@pytest.mark.parametrize("folder", [".ddev", ".devcontainer"])
+def test_a_doubt_is_said_until_the_user_has_decided(house, folder: str) -> None:
+    ray = {"mcpServers": {"ray": {"type": "http", "url": "http://localhost:2411/mcp"}}}
+    built = house({"home/.claude.json": ray, f"project/{folder}/config.yaml": "name: x\n"})
+    env = {"DOCKER_HOST": "unix:///run/user/1000/podman/podman.sock"}
+    said = built.run("sync", env=env)
+    assert "MC127" in said.err
+    assert "gateway_listen" in said.err
+    assert "MC127" not in built.run("sync").err, "on another engine"
+    built.put("home/.config/mcpconf/mcpconf.toml", 'gateway_listen = ["192.0.2.1"]\n')
+    assert "MC127" not in built.run("sync", env=env).err
+    built.put("home/.config/mcpconf/mcpconf.toml", "")
+    built.put("home/.claude.json", "{}")
+    assert "MC127" not in built.run("sync", env=env).err, "nothing is behind it"
+
+
+def test_a_dev_container_on_colima_is_told_the_address(house) -> None:
+    ray = {"mcpServers": {"ray": {"type": "http", "url": "http://localhost:2411/mcp"}}}
+    built = house({"home/.claude.json": ray, "project/.devcontainer/devcontainer.json": "{}"})
+    env = {"DOCKER_HOST": "unix:///Users/me/.colima/default/docker.sock"}
+    assert built.run("sync", env=env).code == 0
+    for name in ("bridge.json", "egress.json"):
+        text = (built.project / ".devcontainer/mcpconf" / name).read_text()
+        assert json.loads(text)["gateway"] == {"host": "192.168.5.2", "port": 8811}
 
 
 def context(home: Path, name: str, endpoint: str) -> dict[str, str]:

@@ -117,7 +117,7 @@ def plan(
     place = write.Target(target.container, target.host, target.root)
     changes = write.changes(compiled.artifacts, place)
     findings = (*compiled.findings, *(c.finding for c in changes if c.finding))
-    of_ddev = _of_ddev(looked[0], target, compiled, out)
+    of_ddev = _of_ddev(looked[0], target, out)
     if of_ddev:
         changes, findings = (*changes, *of_ddev.changes), (*findings, *of_ddev.findings)
     if format is o.Format.JSON:
@@ -156,7 +156,7 @@ def sync(
     if not stopped:
         in_the_way = write.write(changes, place, force=force)
         findings, stopped = (*findings, *in_the_way), in_the_way
-    of_ddev = None if stopped else _of_ddev(looked[0], target, compiled, out)
+    of_ddev = None if stopped else _of_ddev(looked[0], target, out)
     if of_ddev:
         from mcpconf.ddev import prepare
 
@@ -202,16 +202,13 @@ def compiled_project(
     return compile_project(survey(configuration), around, target, token), target, around.facts
 
 
-def _of_ddev(
-    configuration: Configuration, target: Target, compiled: Compilation, out: o.Out
-) -> Prepared | None:
+def _of_ddev(configuration: Configuration, target: Target, out: o.Out) -> Prepared | None:
     """The part of a sync that is in ``.ddev``; None in other projects."""
     if target.kind != "ddev" or out is not None:
         return None
     from mcpconf.ddev.prepare import prepare
 
-    needed = bool(compiled.plan.routes.routes)
-    return prepare(configuration, target, os.environ, needs_gateway=needed)
+    return prepare(configuration, target, os.environ)
 
 
 def _start_the_gateway(places: Places, home: o.Home) -> None:

@@ -58,7 +58,7 @@ def install(
         )
     from mcpconf.ddev.decide import decide  # noqa: PLC0415  YAML
 
-    decision = decide(look(root, environ), str(root / ".ddev"), needs_gateway=False)
+    decision = decide(look(root, environ), str(root / ".ddev"))
     if decision.stops:
         return Installed((), decision.findings, stopped=True)
     rendered = [f for f in (COMPOSE, CONFIG) if _is_rendered(root, f)]

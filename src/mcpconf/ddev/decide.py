@@ -43,7 +43,7 @@ class Decision(NamedTuple):
     stops: bool = False
 
 
-def decide(seen: Seen, folder: str, *, needs_gateway: bool) -> Decision:
+def decide(seen: Seen, folder: str) -> Decision:
     """``folder`` is the path of ``.ddev``, for findings."""
     settings, wrong = read_settings(seen.settings)
     services, findings = _services(seen, folder)
@@ -51,8 +51,6 @@ def decide(seen: Seen, folder: str, *, needs_gateway: bool) -> Decision:
     findings += [_setting(text, folder) for text in wrong]
     findings += _remarks(seen, folder)
     findings += _honest(service)
-    if needs_gateway and seen.reach.doubt:
-        findings.append(_doubt(seen))
     stopping = [*_networks(services, folder)]
     return Decision(service, settings, (*findings, *stopping), stops=bool(stopping))
 
@@ -152,16 +150,6 @@ def _unread(name: str, why: str, folder: str) -> Finding:
 def _setting(text: str, folder: str) -> Finding:
     way = "see the table of settings in docs/ddev.md"
     return Finding("MC125", text, _at(folder, ".env.mcpconf"), ("the default counts",), (way,))
-
-
-def _doubt(seen: Seen) -> Finding:
-    gateway = seen.reach.gateway
-    message = f"the gateway may be out of reach at {gateway.host}: {seen.reach.doubt}"
-    ways = (
-        "try it from inside: ddev claude:mcp firewall verify",
-        'or name an address that works: `gateway = "HOST:PORT"` in your own mcpconf.toml',
-    )
-    return Finding("MC127", message, None, (seen.reach.why,), ways)
 
 
 def _remarks(seen: Seen, folder: str) -> Iterator[Finding]:

@@ -44,9 +44,7 @@ class Prepared(NamedTuple):
         return any(c.kind not in (Kind.UNCHANGED, Kind.FOREIGN) for c in self.changes)
 
 
-def prepare(
-    configuration: Configuration, target: Target, environ: Mapping[str, str], *, needs_gateway: bool
-) -> Prepared:
+def prepare(configuration: Configuration, target: Target, environ: Mapping[str, str]) -> Prepared:
     """Look and decide.  Writes nothing.  Raises Failure."""
     root = target.root
     assert root is not None
@@ -58,7 +56,7 @@ def prepare(
     projects = tuple(dict.fromkeys((configuration.cwd, configuration.key, str(root))))
     global_file = configuration.global_file
     liked = preferences(global_file.text if isinstance(global_file, Source) else "", projects)
-    key = records.key_of(seen, liked, needs_gateway)
+    key = records.key_of(seen, liked)
     last = records.load(target.host)
     if last and last.key == key and project_files.stand(last.files, root):
         standing = tuple(_standing(path, root) for path, _, _ in last.files)
@@ -66,7 +64,7 @@ def prepare(
     from mcpconf.ddev.decide import decide  # noqa: PLC0415  YAML, only where something changed
     from mcpconf.ddev.render import render  # noqa: PLC0415  Jinja, as well
 
-    decision = decide(seen, str(root / ".ddev"), needs_gateway=needs_gateway)
+    decision = decide(seen, str(root / ".ddev"))
     files = () if decision.stops else (GITIGNORE, *render(decision, seen, liked))
     changes = project_files.compare(files, root)
     foreign = project_files.in_the_way(changes)

@@ -18,6 +18,7 @@ from mcpconf.gateway.http import Head
 
 ALWAYS_KNOWN = frozenset(
     {"localhost", "127.0.0.1", "[::1]", "host.docker.internal", "mcpconf-gateway"}
+    | {"192.168.5.2", "10.0.2.2"}  # this machine in Colima and in rootless Docker
 )
 _PATH = re.compile(rb"/([a-z0-9-]{1,64})/([A-Za-z0-9_-]{1,64})/mcp")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:/@\s]+)(?::\d{1,5})?")

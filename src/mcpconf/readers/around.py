@@ -35,7 +35,8 @@ class Target(NamedTuple):
     ``container`` is the directory that is mounted into the container read-only, ``host`` the
     directory of what only the host reads, ``root`` the directory below which links are not
     followed (None where ``container`` is the user's own); ``programs`` are what the container can
-    start by name.
+    start by name; ``gateway`` is where it reaches the gateway on this machine, ``why`` so, and
+    ``doubt`` what may be in the way.
     """
 
     kind: str  # ddev, devcontainer or none
@@ -44,6 +45,8 @@ class Target(NamedTuple):
     root: Path | None
     programs: frozenset[str]
     gateway: GatewayAddress
+    why: str = ""
+    doubt: str = ""
 
     @property
     def project(self) -> str:

@@ -1,10 +1,11 @@
-"""How a container of DDEV's reaches the gateway on the host: a table, decided from what was seen.
+"""How a container reaches the gateway on the host: a table, decided from what was seen.
 
-Two names are at hand.  ``host.docker.internal`` is DDEV's own and follows its settings for
+Two names are at hand in DDEV.  ``host.docker.internal`` is DDEV's own and follows its settings for
 debuggers, so it may lead to Windows, or to another machine.  ``mcpconf-gateway:host-gateway`` is
 ours, and asks the engine for the machine that it runs on, which is the wrong one where the engine
 has a virtual machine or a network namespace of its own.  A project's ``gateway`` in the user's
-mcpconf.toml beats both.
+mcpconf.toml beats both.  A dev container has the first one alone: its devcontainer.json is the
+team's, and maps it to host-gateway on every machine.
 """
 
 from __future__ import annotations
@@ -81,6 +82,23 @@ def reach(machine: Machine) -> Reach:
         return Reach(GatewayAddress(ALIAS, GATEWAY.port), (_LINE,), case.why, case.doubt)
     moved = f"DDEV's xdebug_ide_location ({machine.ide}) leads {GATEWAY.host} elsewhere"
     return Reach(GATEWAY, (), case.why, moved if machine.ide else case.doubt)
+
+
+# Where host-gateway is not this machine, and by what address containers know it there.
+_ADDRESSES = {
+    "colima": ("192.168.5.2", "Colima: host-gateway is its virtual machine, this address is macOS"),
+    "rootless": ("10.0.2.2", "rootless Docker: this address leads to the host's loopback"),
+}
+
+
+def reach_from_devcontainer(machine: Machine) -> Reach:
+    """Decide the same for a dev container; nothing of DDEV's counts there."""
+    name = _case(machine._replace(ide=""))
+    case = _CASES[name]
+    if name in _ADDRESSES:
+        address, why = _ADDRESSES[name]
+        return Reach(GatewayAddress(address, GATEWAY.port), (), why, case.doubt)
+    return Reach(GATEWAY, (), "devcontainer.json maps this name to the host", case.doubt)
 
 
 def _case(machine: Machine) -> str:

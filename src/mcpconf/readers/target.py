@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mcpconf.contract import GATEWAY, GatewayAddress
+from mcpconf.contract import GATEWAY
 from mcpconf.model import BRIDGE
 from mcpconf.readers.around import Target
 from mcpconf.readers.places import Places
+
+if TYPE_CHECKING:
+    from mcpconf.readers.reach import Reach
 
 # What the container can start by name: Debian slim with Node.js (Claude Code brings it), Python
 # and uv.  `commands` in mcpconf.toml adds to it.
@@ -67,8 +71,10 @@ def _of_kind(kind: str, cwd: str, key: str, places: Places) -> Iterator[Target]:
         if os.path.isdir(os.path.join(root, _FOLDERS[kind])):
             container = Path(root, _FOLDERS[kind], _INSIDE[kind])
             host = places.of_project(root)  # one container, one state
-            gateway = _gateway_of_ddev() if kind == "ddev" else GATEWAY
-            yield Target(kind, container, host, Path(root), PROGRAMS, gateway)
+            found = reach_of(kind)
+            yield Target(
+                kind, container, host, Path(root), PROGRAMS, found.gateway, found.why, found.doubt
+            )
             return
 
 
@@ -89,8 +95,9 @@ def is_prepared(target: Target) -> bool:
     return any(os.path.lexists(os.path.join(folder, mark)) for mark in MARKS[target.kind])
 
 
-def _gateway_of_ddev() -> GatewayAddress:
-    from mcpconf.readers.machine import this_machine  # noqa: PLC0415  for DDEV's projects only
-    from mcpconf.readers.reach import reach  # noqa: PLC0415
+def reach_of(kind: str) -> Reach:
+    """How such a container reaches the gateway on this machine."""
+    from mcpconf.readers.machine import this_machine  # noqa: PLC0415  for projects with one only
+    from mcpconf.readers.reach import reach, reach_from_devcontainer  # noqa: PLC0415
 
-    return reach(this_machine(os.environ)).gateway
+    return {"ddev": reach, "devcontainer": reach_from_devcontainer}[kind](this_machine(os.environ))
