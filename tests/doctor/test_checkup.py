@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
-from mcpconf.diagnosis.check import Check, Checkup, State
+from mcpconf.diagnosis import doctor
+from mcpconf.diagnosis.check import Check, Checkup, Given, State
 from mcpconf.diagnosis.doctor import at_once
-from mcpconf.diagnosis.model import Remedy
+from mcpconf.diagnosis.model import Diagnosis, Remedy
 from mcpconf.errors import Failure
 from mcpconf.report import doctor as shown
 from tests.doctor import samples
@@ -53,6 +55,20 @@ def test_they_run_at_the_same_time_and_tell_of_it() -> None:
     assert len(at_once(tasks, 5.0, told.append)) == 12
     assert time.monotonic() - began < 1.5
     assert sorted(told) == sorted(tasks)
+
+
+def test_where_servers_cannot_be_asked_nothing_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("checks_host", "checks_files", "checks_network"):
+        monkeypatch.setattr(doctor, name, None)
+
+    def breaks() -> Sequence[Diagnosis]:
+        raise RuntimeError
+
+    found = doctor.examine(cast("Given", None), breaks, limit=2.0)
+    assert found.checks[-1].name == "servers"
+    assert not found.sound
+    assert all(c.state is State.UNKNOWN for c in found.checks[:-1])
+    assert len(found.checks) > 10
 
 
 CHECKUP = Checkup(samples.CHECKS, samples.MIXED, 1.25)

@@ -23,6 +23,8 @@ def healthy(home: Any, serve: Serve, program: Callable[..., Any]) -> Any:
     """Two servers that work behind a gateway that runs; everything is written."""
     url = f"http://127.0.0.1:{serve().server_port}/mcp"
     entry = {"type": "http", "url": url, "headers": {"X-Api-Key": "sk-live-0123456789abcdef"}}
+    for folder in (home.root.parent, home.root, home.home):
+        folder.chmod(0o755)  # what others may read, is only closed by its own permissions
     home.put("home/.claude.json", {"mcpServers": {"one": entry, "two": {**entry}}})
     (home.home / ".claude.json").chmod(0o600)
     assert home.run("sync").code == 0
@@ -115,6 +117,16 @@ def test_open_files_drift_and_pending_servers_are_told(house: Any) -> None:
 
 
 # --- files ------------------------------------------------------------------------------------
+
+
+def test_files_with_the_same_fault_are_told_each(healthy: Any) -> None:
+    (healthy.home / ".claude.json").chmod(0o644)
+    (healthy.home / ".claude/.credentials.json").parent.mkdir(exist_ok=True)
+    (healthy.home / ".claude/.credentials.json").write_text("{}")
+    (healthy.home / ".claude/.credentials.json").chmod(0o644)
+    said = healthy.run("doctor")
+    assert said.code == 0
+    assert said.err.count("warning[MC133]") == 2, said.err
 
 
 @pytest.mark.parametrize(

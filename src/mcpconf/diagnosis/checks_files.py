@@ -59,10 +59,9 @@ def permissions(given: Given) -> Check:
 def _watched(given: Given) -> Iterator[tuple[str, str]]:
     request = given.configuration.request
     config = config_directory(request)
-    state, host = given.places.state, given.target.host
+    state, host = given.places.state, given.target.host  # what is in `state` is closed by itself
     current = host / "current"
     for path in (
-        state,
         given.places.gateway,
         host,
         *(current / name for name in ("routes.json", "manifest.json")),
@@ -73,7 +72,7 @@ def _watched(given: Given) -> Iterator[tuple[str, str]]:
         os.path.join(request.home, ".claude.json"),
     ):
         yield str(path), _PRIVATE
-    for path in (given.places.policy, os.path.join(config, "settings.json")):
+    for path in (state, given.places.policy, os.path.join(config, "settings.json")):
         yield str(path), _TRUSTED
     for source in given.configuration.project_files:
         yield source.path, _SHARED

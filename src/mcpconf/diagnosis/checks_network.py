@@ -136,9 +136,7 @@ def judged_certificates(bundle: Bundle | None, where: str = "") -> Check:
         "MC135",
         f"the file that {bundle.variable} names{place} {bundle.fault}",
         origin,
-        notes=(
-            f"it names {quote(bundle.path, 200)}; Claude Code goes on without it and is silent",
-        ),
+        notes=(f"it is {quote(bundle.path, 200)}; Claude Code goes on without it, silently",),
         help=(f"let {bundle.variable} name a readable file of PEM certificates, or unset it",),
     )
     return judged(name, "", finding)

@@ -68,6 +68,8 @@ def examine(
         "servers": ask_servers,
     }
     checks = at_once(tasks, limit, told)
+    if checks[-1].name == "servers":  # nobody knows how they are, which is no good news
+        checks[-1] = checks[-1]._replace(state=State.FAIL)
     return Checkup(tuple(checks), tuple(servers), time.monotonic() - began)
 
 

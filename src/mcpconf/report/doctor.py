@@ -100,7 +100,8 @@ def _at_length(found: Checkup) -> list[Told]:
     for check in found.checks:
         for finding in check.findings:
             if finding.code not in said and finding.severity is not Severity.NOTE:
-                told.setdefault((finding.code, finding.message), Told(finding))
+                where = finding.origin.source.path if finding.origin else ""
+                told.setdefault((finding.code, f"{where} {finding.message}"), Told(finding))
     order = list(Severity)
     return sorted(told.values(), key=lambda one: order.index(one.finding.severity))
 
