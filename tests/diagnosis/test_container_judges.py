@@ -174,10 +174,11 @@ def test_an_attempt_counts_against_the_server_that_made_it() -> None:
     )
     other = Tried(None, "server-exited", "KEY is missing", 2, 1, 100, 104)
     assert _two(npm, other, fire) == (["MC230"], ["MC209"])
-    silent = npm._replace(words="it failed")
+    silent = npm._replace(words="fetch failed")
     assert _two(silent, other, fire) == (["MC209"], ["MC209"]), "nobody knows whose it was"
     works = Tried(3)
     assert _two(silent, works, fire) == (["MC230"], [])
+    assert _two(npm._replace(words="KEY?"), works, fire) == (["MC209"], []), "not of the network"
 
 
 # --- texts of the firewall's program ----------------------------------------------------------

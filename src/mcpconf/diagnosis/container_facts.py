@@ -151,14 +151,15 @@ class Fire(NamedTuple):
 class InContainer(NamedTuple):
     """Everything that was seen of a container.
 
-    ``trouble`` is why ``held`` is None.  ``tried`` is by the server's name; ``wire`` are reports of
-    ``mcpconf.wire`` by the same; ``client`` are documents of the client's in the agent's home,
-    parsed and without secrets, by their names; ``logs`` are ends of its logs by server,
-    ``environ`` those of its variables that matter, ``variables`` the names that whoever made the
-    container set.  ``unseen`` says what nobody looked at.
+    ``engine`` is what its program is called, ``trouble`` why ``held`` is None.  ``tried`` is by the
+    server's name; ``wire`` are reports of ``mcpconf.wire`` by the same; ``client`` are documents of
+    the client's in the agent's home, parsed and without secrets, by their names; ``logs`` are ends
+    of its logs by server, ``environ`` those of its variables that matter, ``variables`` the names
+    that whoever made the container set.  ``unseen`` says what nobody looked at.
     """
 
     name: str
+    engine: str = ""
     user: str = ""
     why_user: str = ""
     held: Held | None = None

@@ -70,6 +70,6 @@ def _tried_steps(seen: InContainer, aim: Aim) -> Iterator[Step]:
     if tried.tools is not None:
         came = f"{tried.tools} tools"
     else:
-        last = next(iter(reversed(tried.words.split("\n"))), "")
-        came = f"{tried.code or 'no answer'}: {quote(hidden(last), 160)}"
+        last = hidden(tried.words.rpartition("\n")[2]).replace("`", "'")
+        came = f"{tried.code or 'no answer'}: {quote(last, 160)}"
     yield Step(rung, "container", what, came, tried.tools is not None, tried.seconds * 1000)

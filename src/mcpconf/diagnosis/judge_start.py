@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mcpconf.diagnosis.container_facts import Aim, Blocked, InContainer, Program, Tried
+from mcpconf.diagnosis.container_facts import Aim, InContainer, Program, Tried
 from mcpconf.diagnosis.container_terms import hidden
-from mcpconf.diagnosis.judge_firewall import opens, shut_for
+from mcpconf.diagnosis.judge_meanwhile import during, meanwhile, shut
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.masking import mask_args
@@ -16,11 +16,27 @@ from mcpconf.names import quote
 from mcpconf.plan.terms import shell_word
 
 _NOT_FOUND, _NOT_EXECUTABLE, _KILLED = 127, 126, 137
-_MARGIN = 2.0  # seconds by which the firewall's clock and ours may differ
 _SHOWN = 3  # lines of what it said
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]{1,200}")  # nothing that a shell reads otherwise
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _NOISE = re.compile(
-    r"complete log of this run|^npm (error|ERR!)\s*$|^\s*at |^\s*\^+\s*$|^Node\.js v"
+    r"complete log of this run|^npm (error|ERR!)\s*$|^npm notice|^\[notice\]|^\s*at |^\s*\^+\s*$"
+    r"|^Node\.js v"
+)
+_MEANS = (
+    (
+        re.compile(r"\bE404\b|No matching distribution|not found in the package registry"),
+        "no such package: see name and version in its arguments",
+    ),
+    (
+        re.compile(r"Cannot find module|ModuleNotFoundError|No module named|ImportError"),
+        "a part of it is not there: see how it is installed in the container",
+    ),
+    (re.compile(r"\bEACCES\b|[Pp]ermission denied"), "it may not read or write something there"),
+    (
+        re.compile(r"\bMODULE_NOT_FOUND\b|No such file or directory|\bENOENT\b"),
+        "a file is not there: see whether the container has it at the same path",
+    ),
 )
 
 
@@ -75,7 +91,7 @@ def _ended(
     """What became of a program that was there."""
     blocked = during(tried, seen, aim)
     if blocked:
-        return _shut(blocked[0], tried, aim)
+        return shut(blocked[0], aim, _said(tried.words))
     name = quote(seen.name)
     said = _said(tried.words)
     if tried.code == "server-exited" and tried.exit == _NOT_FOUND:
@@ -90,7 +106,8 @@ def _ended(
     if tried.code == "server-exited":
         how = f", exit code {tried.exit}" if tried.exit is not None else ""
         text = f"{aim.name} ends as soon as it is started in the container {name}{how}"
-        notes = (*said, *_unset(seen, aim), *_killed(tried))
+        more = (*_unset(seen, aim), *_killed(tried), *meanwhile(tried, seen))
+        notes = (*said, *_means(tried.words), *more)
         return _verdict("MC209", text, aim, notes, *_try_it(seen, aim))
     return _unanswered(said, tried, seen, aim)
 
@@ -104,8 +121,9 @@ def _unanswered(said: tuple[str, ...], tried: Tried, seen: InContainer, aim: Aim
         text = f"{aim.name} refuses the handshake in the container {quote(seen.name)}"
         return _verdict("MC282", text, aim, said, rung=Rung.MCP)
     if tried.code in {"timeout", ""}:
+        refused = meanwhile(tried, seen)
         text = f"{aim.name} starts in the container {quote(seen.name)}, and says nothing"
-        notes = (f"waited for {tried.seconds:.0f} seconds", *_unset(seen, aim))
+        notes = (f"waited for {tried.seconds:.0f} seconds", *_unset(seen, aim), *refused)
         return _verdict("MC210", text, aim, notes, *_try_it(seen, aim))
     return None
 
@@ -123,10 +141,24 @@ def _verdict(
 
 
 def _try_it(seen: InContainer, aim: Aim) -> tuple[str, ...]:
-    del seen
+    """How to see it with one's own eyes; words that a shell would read otherwise are left out."""
+    command, args = aim.wish.entry.get("command"), aim.wish.entry.get("args")
+    words = [command, *(args if isinstance(args, list) else ())]
+    whole = [w for w in words if isinstance(w, str) and _PLAIN.fullmatch(w)]
+    masked = [word for word, _ in mask_args(whole)]
+    line = " ".join(masked) if len(whole) == len(words) else "its command"
     if aim.kind == "ddev":
-        return ("start it by hand and see: ddev ssh -s claude",)
-    return ("start it by hand in the container and see",)
+        return (f"see for yourself: ddev ssh -s claude, then: {line}",)
+    plain = all(_PLAIN.fullmatch(word) for word in (seen.engine, seen.name) if word)
+    if not seen.engine or not plain:
+        return (f"see for yourself, in the container: {line}",)
+    user = f"-u {seen.user} " if seen.user else ""
+    return (f"see for yourself: {seen.engine} exec -it {user}{seen.name} {line}",)
+
+
+def _means(words: str) -> tuple[str, ...]:
+    """What its last words mean, where that is known."""
+    return next(((text,) for pattern, text in _MEANS if pattern.search(words)), ())
 
 
 def _killed(tried: Tried) -> tuple[str, ...]:
@@ -149,36 +181,6 @@ def _said(words: str) -> tuple[str, ...]:
     """The last lines that say something, without what looks like a secret."""
     lines = [line.strip() for line in words.splitlines()]
     told = [line for line in lines if line and not _NOISE.search(line)] or [x for x in lines if x]
-    kept = told[-_SHOWN:]
+    npm = [line for line in told if line.startswith(("npm error", "npm ERR!"))]
+    kept = npm[:_SHOWN] or told[-_SHOWN:]  # npm's advice comes last, a traceback's cause too
     return tuple(f"it said: {quote(hidden(line), 160)}" for line in kept)
-
-
-# --- the firewall meanwhile -------------------------------------------------------------------
-
-
-def during(tried: Tried, seen: InContainer, aim: Aim) -> list[Blocked]:
-    """What was refused while a server was tried, and was its own doing, as far as one can know.
-
-    Its own are the hosts that it needs, those that its last words name, and all others if no other
-    server that starts in the container failed meanwhile.
-    """
-    lowest, highest = tried.began - _MARGIN, tried.ended + _MARGIN
-    recent = [b for b in seen.fire.blocked if b.last >= lowest and b.first <= highest]
-    needed = {host for host, _ in aim.wish.hosts}
-    named = [b for b in recent if any(n in needed or (n and n in tried.words) for n in b.names)]
-    if named:
-        return named
-    failing = [
-        name
-        for name, other in seen.tried.items()
-        if other.tools is None and other.code in {"server-exited", "timeout"}
-    ]
-    alone = failing == [aim.wish.name]
-    return [b for b in recent if b.reason != "cut"] if alone else []
-
-
-def _shut(blocked: Blocked, tried: Tried, aim: Aim) -> Verdict:
-    """The firewall is why: a package runner whose registry is closed, or a server's own host."""
-    host = blocked.names[0] if blocked.names else blocked.address
-    text = f"the firewall is shut for {quote(host, 80)}, which {aim.name} wants while it starts"
-    return shut_for(blocked, text, aim, _said(tried.words), opens(blocked, aim))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mcpconf.containers import agent, inspection, program, running
 from mcpconf.containers.agent import Agent
-from mcpconf.containers.engine import NoAnswer
+from mcpconf.containers.engine import NoAnswer, called
 from mcpconf.containers.running import HERE, Container, Place
 from mcpconf.diagnosis import (
     look_client_there,
@@ -139,6 +139,7 @@ def _together(
     reached = taken("the way to the gateway", reach, Reach())
     return InContainer(
         name=container.name,
+        engine=called(container.engine),
         held=kept,
         trouble="" if kept else next(iter(unseen), "it does not answer"),
         tried=taken("the servers", tries, no_tries),

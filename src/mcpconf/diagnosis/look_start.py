@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mcpconf.containers.agent import Agent, starts
 from mcpconf.containers.running import Container
@@ -19,6 +20,8 @@ from mcpconf.model import BRIDGE, Json
 from mcpconf.service.handshake import Outcome, handshake
 
 _FIRST_ANSWER = "MCP_TIMEOUT=2000"  # milliseconds: then the bridge says what it waits for
+_NO_GATEWAY = "no gateway answers"  # as the bridge says it: nothing will come of waiting
+_LAST = 1.0  # seconds
 _AT_ONCE = 6
 _LONGEST = 100_000  # characters; Linux takes 128 KiB in one argument
 
@@ -107,9 +110,23 @@ async def _try(
         agent = agent._replace(given=(*agent.given, _FIRST_ANSWER))
     began, clock = time.monotonic(), time.time()
     words = starts(container, agent, command, seconds + 1)
-    outcome = await handshake(words, os.environ, "/", seconds, heard.append)
-    if not outcome.code and heard and outcome.tools is None:
-        outcome = heard[-1]
+    alarm = asyncio.Event()
+
+    def hear(outcome: Outcome) -> None:
+        heard.append(outcome)
+        if _NO_GATEWAY in outcome.message:
+            alarm.set()
+
+    hands = asyncio.create_task(handshake(words, os.environ, "/", seconds, hear))
+    ringing = asyncio.create_task(alarm.wait())
+    await asyncio.wait({hands, ringing}, return_when=asyncio.FIRST_COMPLETED)
+    ringing.cancel()
+    if not hands.done():
+        await asyncio.wait({hands}, timeout=_LAST)
+        hands.cancel()
+    outcome = heard[-1] if heard else Outcome()
+    with suppress(asyncio.CancelledError):
+        outcome = await hands
     return Tried(
         tools=outcome.tools,
         code=outcome.code,
