@@ -36,6 +36,7 @@ from mcpconf.names import Problem, quote
 from mcpconf.readers.facts import FACTS_VERSION, Probe, probe_key
 from mcpconf.secret import url_has_secret
 from mcpconf.urls import parse_url
+from mcpconf.wire.proxies import chosen_proxy
 
 MOST_PROBES = 500
 _NO_PROXY_FOR_US = "its proxy is not an HTTP proxy"
@@ -217,17 +218,9 @@ def _open(
 
 
 def _proxy(url: httpx.URL, environ: Mapping[str, str]) -> str:
-    """Choose the proxy as the client does: one for all schemes, loopback included (fact 55)."""
-    names = [f"{scheme}_proxy" for scheme in ("https", "http", "all")]
-    proxy = next((p for n in names if (p := environ.get(n) or environ.get(n.upper()))), "")
     port = url.port or (443 if url.scheme == "https" else 80)
     host = url.raw_host.decode("ascii")  # `url.host` decodes A-labels, and not all can be
-    spared = (environ.get("no_proxy") or environ.get("NO_PROXY") or "").lower()
-    for item in spared.replace(",", " ").split():
-        below = item.startswith(".") and f".{host}".endswith(item)
-        if below or item in {"*", host, f"{host}:{port}"}:
-            return ""
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+    return chosen_proxy(host, port, environ)
 
 
 def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
