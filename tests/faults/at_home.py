@@ -20,9 +20,8 @@ Act = Callable[[Scene], None]
 works: Entry = server()
 
 
-def on_the_host(scene: Scene) -> None:
-    """Let the only server run on the host, behind the gateway."""
-    (name,) = scene.faults
+def on_the_host(scene: Scene, name: str) -> None:
+    """Let it run on the host, behind the gateway."""
     said = scene.mcpconf("trust", name)
     assert said.code == 0, said.err
 
@@ -40,48 +39,44 @@ def program(scene: Scene, text: str, mode: int) -> str:
 # --- what is written ---
 
 
-def in_the_project(scene: Scene) -> None:
+def in_the_project(scene: Scene, name: str) -> None:
     """The entry stands in the project's .mcp.json instead."""
-    (name,) = scene.faults
-    scene.put("project/.mcp.json", {"mcpServers": {name: works(scene)}})
+    scene.merge("project/.mcp.json", {"mcpServers": {name: works(scene)}})
 
 
-def rejected(scene: Scene) -> None:
-    in_the_project(scene)
-    scene.put("project/.claude/settings.local.json", {"disabledMcpjsonServers": list(scene.faults)})
+def rejected(scene: Scene, name: str) -> None:
+    in_the_project(scene, name)
+    scene.merge("project/.claude/settings.local.json", {"disabledMcpjsonServers": [name]})
 
 
-def approved_by_itself(scene: Scene) -> None:
+def approved_by_itself(scene: Scene, name: str) -> None:
     """The project's own settings approve it, in a folder that nobody trusts."""
-    in_the_project(scene)
-    scene.put("project/.claude/settings.json", {"enabledMcpjsonServers": list(scene.faults)})
+    in_the_project(scene, name)
+    scene.merge("project/.claude/settings.json", {"enabledMcpjsonServers": [name]})
 
 
-def denied(scene: Scene) -> None:
-    names = [{"serverName": name} for name in scene.faults]
-    scene.put("home/.claude/settings.json", {"deniedMcpServers": names})
+def denied(scene: Scene, name: str) -> None:
+    scene.merge("home/.claude/settings.json", {"deniedMcpServers": [{"serverName": name}]})
 
 
-def half_a_file(scene: Scene) -> None:
+def half_a_file(scene: Scene, name: str) -> None:
     scene.put("project/.mcp.json", '{"mcpServers": {"half-a-file": {"type": "http", }')
 
 
-def half_a_home(scene: Scene) -> None:
+def half_a_home(scene: Scene, name: str) -> None:
     scene.put("home/.claude.json", '{"mcpServers": {"half-a-home": ')
 
 
-def broken_toml(scene: Scene) -> None:
+def broken_toml(scene: Scene, name: str) -> None:
     scene.toml("[servers", "route = ")
 
 
-def off(scene: Scene) -> None:
-    (name,) = scene.faults
+def off(scene: Scene, name: str) -> None:
     scene.toml(f"[servers.{name}]", 'route = "off"')
 
 
-def lapsed(scene: Scene) -> None:
+def lapsed(scene: Scene, name: str) -> None:
     """Trusted, then edited."""
-    (name,) = scene.faults
     said = scene.mcpconf("trust", name)
     assert said.code == 0, said.err
     scene.entries[name] = {**scene.entries[name], "args": ["run", "-i", "other/image"]}
@@ -95,7 +90,7 @@ def with_variable(scene: Scene) -> dict[str, Any]:
     return http(f"{scene.serve()}/mcp", headers={"X-Api-Key": "${MATRIX_KEY}"})
 
 
-def gateway_without(scene: Scene, variable: str) -> None:
+def gateway_without(scene: Scene, _: str, variable: str) -> None:
     """The gateway was started in a shell that lacks a variable of this one."""
     scene.env = {k: v for k, v in scene.env.items() if k != variable}
     scene.start_gateway()
@@ -106,9 +101,8 @@ def helped(text: str) -> Entry:
     return lambda scene: http(f"{scene.serve()}/mcp", headersHelper=text)
 
 
-def logged_in(scene: Scene, **later: Any) -> None:
+def logged_in(scene: Scene, name: str, **later: Any) -> None:
     """Sign in with a browser that agrees to everything; then the server changes its mind."""
-    (name,) = scene.faults
     said = scene.mcpconf("gateway", "login", name, BROWSER="curl -sL %s")
     assert said.code == 0, said.out + said.err
     for field, value in later.items():
@@ -118,60 +112,57 @@ def logged_in(scene: Scene, **later: Any) -> None:
 
 def behind_login(**fields: Any) -> Entry:
     def entry(scene: Scene) -> dict[str, Any]:
-        scene.oauth = scene.ending.enter_context(oauth_running(**fields))
+        scene.more_oauth = scene.ending.enter_context(oauth_running(**fields))
         return http(f"{scene.oauth.url}/mcp")
 
     return entry
 
 
-def refused_login(scene: Scene) -> None:
+def refused_login(scene: Scene, name: str) -> None:
     """Try to sign in, which the server does not let us."""
-    (name,) = scene.faults
     assert scene.mcpconf("gateway", "login", name, "--no-browser").code == 1
 
 
 # --- the gateway ---
 
 
-def stopped(scene: Scene) -> None:
+def stopped(scene: Scene, name: str) -> None:
     pid = scene.gateway_pid
     os.kill(pid, signal.SIGSTOP)
     scene.ending.callback(os.kill, pid, signal.SIGCONT)
 
 
-def killed(scene: Scene) -> None:
+def killed(scene: Scene, name: str) -> None:
     os.kill(scene.gateway_pid, signal.SIGKILL)
     time.sleep(0.1)
 
 
-def edited(scene: Scene, **more: Any) -> None:
-    (name,) = scene.faults
+def edited(scene: Scene, name: str, **more: Any) -> None:
     scene.entries[name] = {**scene.entries[name], **more}
     scene.claude_json()
 
 
-def added(scene: Scene) -> None:
+def added(scene: Scene, name: str) -> None:
     """Put the server there only after the sync."""
-    (name,) = scene.faults
     scene.entries[name] = works(scene)
     scene.claude_json()
 
 
-def routes_open_to_all(scene: Scene) -> None:
+def routes_open_to_all(scene: Scene, name: str) -> None:
     """Others may write the host's files, so the gateway does not take them."""
     (scene.state / "current").resolve().joinpath("routes.json").chmod(0o666)
     scene.mcpconf("gateway", "stop")
     scene.start_gateway()
 
 
-def moved_gateway(scene: Scene) -> None:
+def moved_gateway(scene: Scene, name: str) -> None:
     """The settings name another port since the gateway was started."""
     scene.settings[0] = f'gateway = "host.docker.internal:{scene.port + 1}"'
     scene.toml()
     scene.sync()
 
 
-def new_token(scene: Scene) -> None:
+def new_token(scene: Scene, name: str) -> None:
     """The host made a new token, and the container's file has the old one."""
     (scene.state / "token").unlink()
     (scene.state / "token").write_text("n" * 43)
@@ -180,9 +171,8 @@ def new_token(scene: Scene) -> None:
     scene.start_gateway()
 
 
-def called(scene: Scene) -> None:
+def called(scene: Scene, name: str) -> None:
     """Call a tool as the container would."""
-    (name,) = scene.faults
     told = json.loads((scene.state / "container/bridge.json").read_text())
     url = f"http://127.0.0.1:{scene.port}/{told['project']}/{name}/mcp"
     session: dict[str, str] = {}
@@ -211,15 +201,13 @@ def called(scene: Scene) -> None:
 # --- what Claude Code remembers ---
 
 
-def needs_auth(scene: Scene, ahead: float = 0.0) -> None:
-    (name,) = scene.faults
+def needs_auth(scene: Scene, name: str, ahead: float = 0.0) -> None:
     at = int((time.time() + ahead) * 1000)
-    scene.put("home/.claude/mcp-needs-auth-cache.json", {name: {"timestamp": at}})
+    scene.merge("home/.claude/mcp-needs-auth-cache.json", {name: {"timestamp": at}})
 
 
-def kept(scene: Scene, *, token: str, headers: dict[str, str] | None = None) -> None:
+def kept(scene: Scene, name: str, *, token: str, headers: dict[str, str] | None = None) -> None:
     """An entry of the client's logins, made for the entry as it is or with other headers."""
-    (name,) = scene.faults
     url = scene.entries[name]["url"]
     told = {"type": "http", "url": url, "headers": headers or {}}
     key = hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).hexdigest()[:16]
@@ -229,20 +217,11 @@ def kept(scene: Scene, *, token: str, headers: dict[str, str] | None = None) -> 
     login = {"serverName": name, "serverUrl": url, "accessToken": token, "discoveryState": found}
     if token:
         login["expiresAt"] = int(time.time() * 1000) + 3_600_000
-    path = scene.put("home/.claude/.credentials.json", {"mcpOAuth": {f"{name}|{key}": login}})
+    path = scene.merge("home/.claude/.credentials.json", {"mcpOAuth": {f"{name}|{key}": login}})
     path.chmod(0o600)
 
 
-def starving(scene: Scene) -> None:
-    """Three silent servers before it, and it is a command as well."""
-    (name,) = scene.faults
-    last = scene.entries.pop(name)
-    scene.entries |= {f"silent-{number}": near("silent") for number in range(3)}
-    scene.entries[name] = last
-    scene.claude_json()
-
-
-def patience(scene: Scene) -> None:
+def patience(scene: Scene, name: str) -> None:
     scene.put("home/.claude/settings.json", {"env": {"MCP_TIMEOUT": "2000"}})
 
 
@@ -311,23 +290,6 @@ COMMANDS = (
         on_the_host,
         row="tools-fail",
     ),
-    Fault(
-        "ignores-discover",
-        "a command that ignores server/discover",
-        "it never answers that",
-        "MC294",
-        command("no-discover"),
-        on_the_host,
-    ),
-    Fault(
-        "starved",
-        "three hanging commands before it",
-        "three silent servers above it in the file",
-        "MC296",
-        command(""),
-        starving,
-        gateway=False,
-    ),
 )
 WRITTEN = (
     Fault(
@@ -366,7 +328,7 @@ WRITTEN = (
         "disabledMcpServers in ~/.claude.json",
         "MC033",
         works,
-        lambda s: s.projects(disabledMcpServers=["disabled"]),
+        lambda s, _: s.projects(disabledMcpServers=["disabled"]),
         row="disabled",
         gateway=False,
     ),
@@ -399,7 +361,7 @@ WRITTEN = (
         gateway=False,
     ),
     Fault(
-        "ide",
+        "workspace",
         "a name that Claude Code keeps for itself",
         "~/.claude.json",
         "MC003",

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_HOSTS = [f"{name}.test" for name in ("works", "half", "others", "near", "direct", "lost")]
+_HOSTS = [f"{n}.example.com" for n in "works half others near direct leads".split()]
 NAMES = ("127.0.0.1", "localhost", *_HOSTS)
 _NOW = dt.datetime.now(dt.UTC)
 _DAY = dt.timedelta(days=1)

@@ -137,9 +137,12 @@ class Internet(Machine):
 
     def _start_resolver(self, folder: Path) -> None:
         lines = ["no-resolv", "no-hosts", "listen-address=127.0.0.1", "bind-interfaces"]
-        lines += ["local=/test/", "user=root", "pid-file=", "cache-size=0"]
-        lines += [f"address=/{name}.test/{address}" for name, address in _NAMES.items()]
-        lines += ["server=/servfail.test/127.0.0.1#5399", f"server=/deaf.test/{_DEAF}"]
+        lines += ["local=/example.com/", "user=root", "pid-file=", "cache-size=0"]
+        lines += [f"address=/{name}.example.com/{address}" for name, address in _NAMES.items()]
+        lines += [
+            "server=/servfail.example.com/127.0.0.1#5399",
+            f"server=/deaf.example.com/{_DEAF}",
+        ]
         conf = folder / "dnsmasq.conf"
         conf.write_text("\n".join([*lines, ""]))
         words = [*self.inside(), "dnsmasq", "--keep-in-foreground", f"--conf-file={conf}"]
@@ -152,7 +155,7 @@ class Internet(Machine):
             time.sleep(0.02)
 
     def _resolves(self) -> bool:
-        words = [*self.inside(), "getent", "ahosts", "works.test"]
+        words = [*self.inside(), "getent", "ahosts", "works.example.com"]
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
     def _answer_with_failures(self) -> None:

@@ -338,8 +338,9 @@ AUTH = (
     ),
 )
 ANSWERS = (
-    *(_status(status, "MC269") for status in (400, 402, 405, 406, 415)),
+    *(_status(status, "MC269") for status in (400, 402, 406, 415)),
     _status(404, "MC268"),
+    _status(405, "MC268"),
     _status(410, "MC268"),
     _status(429, "MC270"),
     *(
@@ -397,7 +398,7 @@ ANSWERS = (
         "slash",
         "301 to the same path with a slash",
         "HTTP server, 301",
-        "MC273",
+        "",
         server(moved=(301, "/mcp/")),
         row="moved",
     ),
@@ -405,7 +406,7 @@ ANSWERS = (
         "found",
         "302 to another path",
         "HTTP server, 302",
-        "MC273",
+        "",
         server("/", moved=(302, "/mcp")),
         row="moved",
     ),
@@ -436,7 +437,7 @@ ANSWERS = (
         "http-on-sse",
         "type http, a server of the old transport",
         "HTTP server with streams only",
-        "MC280",
+        "",
         server(old=True),
         row="http-on-sse",
     ),

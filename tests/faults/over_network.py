@@ -14,7 +14,9 @@ from tests.faults.scene import Fault, Scene, http
 def far_away(
     name: str, port: int = 443, scheme: str = "https"
 ) -> Callable[[Scene], dict[str, Any]]:
-    return lambda _: http(f"{scheme}://{name}.test{'' if port in (80, 443) else f':{port}'}/mcp")
+    return lambda _: http(
+        f"{scheme}://{name}.example.com{'' if port in (80, 443) else f':{port}'}/mcp"
+    )
 
 
 def with_server(
@@ -22,15 +24,15 @@ def with_server(
 ) -> Callable[[Scene], dict[str, Any]]:
     def entry(scene: Scene) -> dict[str, Any]:
         made = scene.serve(Script(**script), tls=context(), host=address)
-        return http(f"https://{name}.test:{made.rpartition(':')[2]}/mcp")
+        return http(f"https://{name}.example.com:{made.rpartition(':')[2]}/mcp")
 
     return entry
 
 
-def proxy(status: int) -> Callable[[Scene], None]:
+def proxy(status: int) -> Callable[[Scene, str], None]:
     """A proxy that answers every CONNECT with a status; the server itself works."""
 
-    def arrange(scene: Scene) -> None:
+    def arrange(scene: Scene, _: str) -> None:
         scene.serve(Script(status=status, body=PAGE, type="text/html"), host=PROXY, port=3128)
 
     return arrange

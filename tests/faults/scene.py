@@ -37,8 +37,8 @@ class Fault:
 
     ``name`` is the server's, ``code`` the cause's.  ``entry`` makes the server's entry of the user's
     scope, ``arrange`` what else lies there before a sync, ``inject`` what happens after it.
-    ``row`` is the row of the client's table that it belongs to (facts, section 5).  ``heard``: the
-    client is asked too.  ``also`` are codes that are mentioned, with ``two`` faults at once.
+    ``row`` is the row of the client's table that it belongs to (facts, section 5).  Faults with
+    the same ``home`` share one.  ``heard``: the client is asked too.  ``also`` are codes that are mentioned, with ``two`` faults at once.
     """
 
     name: str
@@ -46,10 +46,11 @@ class Fault:
     how: str
     code: str
     entry: Callable[[Scene], Any] | None = None
-    arrange: Callable[[Scene], None] | None = None
-    inject: Callable[[Scene], None] | None = None
+    arrange: Callable[[Scene, str], None] | None = None
+    inject: Callable[[Scene, str], None] | None = None
     row: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    home: str = ""
     gateway: bool = True
     heard: bool = True
     also: tuple[str, ...] = ()
@@ -114,6 +115,12 @@ class Scene:
         path.write_text(text)
         return path
 
+    def merge(self, name: str, content: dict[str, Any]) -> Path:
+        """Add to a file of JSON: objects key by key, lists at their end."""
+        path = self.root / name
+        known = json.loads(path.read_text()) if path.exists() else {}
+        return self.put(name, _merged(known, content))
+
     def claude_json(self, **more: Any) -> None:
         """Write ~/.claude.json: the entries, and what a fault adds."""
         self.more = {**getattr(self, "more", {}), **more}
@@ -151,7 +158,7 @@ class Scene:
         self.claude_json()
         for fault in self.faults.values():
             if fault.arrange:
-                fault.arrange(self)
+                fault.arrange(self, fault.name)
         return self
 
     def compile(self) -> Self:
@@ -161,7 +168,7 @@ class Scene:
             self.start_gateway()
         for fault in self.faults.values():
             if fault.inject:
-                fault.inject(self)
+                fault.inject(self, fault.name)
         return self
 
     # --- mcpconf ---
@@ -227,16 +234,21 @@ class Scene:
         """A text without what differs from run to run."""
         for path, name in ((self.home, "~"), (self.project, "PROJECT"), (self.root, "ROOT")):
             text = text.replace(str(path), name)
-        text = re.sub(r"\b(127\.0\.0\.1|localhost|::1\]|[\w.-]+\.test):\d{4,5}\b", r"\1:PORT", text)
+        text = re.sub(
+            r"\b(127\.0\.0\.1|localhost|::1\]|[\w.-]+\.example\.com):\d{4,5}\b", r"\1:PORT", text
+        )
         text = re.sub(r"\b\d+(\.\d+)? (m?s|seconds)\b", r"N \2", text)
         return re.sub(r"\b(process|pid) \d+", r"\1 N", text)
 
     # --- Claude Code ---
 
+    def client(self, words: list[str], seconds: float, **more: str) -> Said:
+        return self.run(words, seconds, **more)
+
     def listed(self, version: str, path: Path | None = None) -> dict[str, str]:
         """What ``claude mcp list`` prints of each server."""
         client = str(path or client_path(version))
-        said = self.run([client, "mcp", "list"], 120, **QUIET)
+        said = self.client([client, "mcp", "list"], 120, **QUIET)
         head = said.out.partition("\nMCP config diagnostics")[0]
         found = {}
         for line in head.splitlines():
@@ -252,7 +264,7 @@ class Scene:
         with listening(Model) as model:
             more = {"ANTHROPIC_BASE_URL": model.base, "ANTHROPIC_API_KEY": "sk-ant-fake"}
             argv = [client, "-p", "hi", "--output-format", "stream-json", "--verbose"]
-            said = self.run(argv, 120, **QUIET, **WAITS, **more)
+            said = self.client(argv, 120, **QUIET, **WAITS, **more)
         for line in said.out.splitlines():
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
@@ -262,6 +274,12 @@ class Scene:
 
 
 PYTHON_OF_VENV = sys.executable
+
+
+def _merged(known: Any, more: Any) -> Any:
+    if isinstance(known, dict) and isinstance(more, dict):
+        return {**known, **{k: _merged(known[k], v) if k in known else v for k, v in more.items()}}
+    return [*known, *more] if isinstance(known, list) else more
 
 
 def near(kind: str, **more: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Self
 from mcpconf.bridge import bundle
 from tests.faults import certificates
 from tests.faults.networks import Machine, listening_in
-from tests.faults.scene import NEAR, PYTHON, Fault, Scene
+from tests.faults.scene import NEAR, PYTHON, Fault, Said, Scene
 from tests.netns.lab.addresses import AGENT, GATEWAY4, RESOLVER4
 from tests.netns.lab.container import FIREWALL
 from tests.netns.lab.lab import Kind, Lab
@@ -30,7 +30,7 @@ NAME = "matrix"
 class Site(Scene):
     """Faults of one project whose container is the laboratory's."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[Fault], *top: str) -> None:
         root = Path(tempfile.mkdtemp(prefix="mf-", dir="/tmp"))
         root.chmod(0o755)
         with contextlib.ExitStack() as ending:
@@ -41,8 +41,9 @@ class Site(Scene):
             super().__init__(faults, inside=self.machine.inside, listen=self._listen, root=root)
             self.ending.push(ending.pop_all())
         self.env |= {**certificates.trusted(root), "MCPCONF_ENGINE": str(root / "engine")}
-        self.settings += [f'gateway_listen = ["{GATEWAY4}"]']
+        self.settings += [f'gateway_listen = ["{GATEWAY4}"]', *top]
         self.toml()
+        self.put("project/.devcontainer/devcontainer.json", {"image": "debian:12"})
         shutil.copy(NEAR, self.project / "near.py")
         self.engine: dict[str, Any] = {}
         self.ending.callback(self._forget)
@@ -53,6 +54,15 @@ class Site(Scene):
 
     def _forget(self) -> None:
         self.lab.force("rm -rf /etc/mcpconf /etc/claude-code")
+
+    def client(self, words: list[str], seconds: float, **more: str) -> Said:
+        """Claude Code runs in the container, as the agent."""
+        user = ["setpriv", "--reuid", str(AGENT), "--regid", str(AGENT), "--clear-groups"]
+        environ = {"HOME": "/home/agent", "PATH": _PATH, **more}
+        given = [f"{name}={text}" for name, text in environ.items()]
+        shell = ["sh", "-c", 'cd "$0" && exec "$@"', str(self.project)]
+        done = self.lab.run([*user, "env", "-i", *given, *shell, *words], timeout=seconds)
+        return Said(done.returncode, done.stdout, done.stderr)
 
     # --- the container ---
 
@@ -67,7 +77,7 @@ class Site(Scene):
 
     @property
     def container(self) -> Path:
-        return self.state / "container"
+        return self.project / ".devcontainer/mcpconf"
 
     def furnish(self) -> None:
         """Mount and install everything, and put the firewall in force."""
@@ -94,6 +104,7 @@ class Site(Scene):
         program.write_text(f"#!{PYTHON} -IS\n{text}")
         program.chmod(0o755)
         mounts = {str(self.container): "/etc/mcpconf", str(self.project): str(self.project)}
+        labels = {"devcontainer.local_folder": str(self.project)}
         self.engine = {
             "pid": self.lab.container._init,
             "environ": {"PATH": _PATH, "HOME": "/home/agent"},
@@ -108,7 +119,7 @@ class Site(Scene):
                         {"Type": "bind", "Source": source, "Destination": place}
                         for source, place in mounts.items()
                     ],
-                    "Config": {"User": "agent", "Env": [f"PATH={_PATH}"], "Labels": {}},
+                    "Config": {"User": "agent", "Env": [f"PATH={_PATH}"], "Labels": labels},
                     "State": {"Running": True},
                 }
             ],

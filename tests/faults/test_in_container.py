@@ -1,0 +1,44 @@
+"""Faults in a container with the real firewall, bridge and gateway; the engine is a stand-in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.asking import Answers, check, chosen, explained, ids
+from tests.faults.in_container import FAULTS, HEALTHY, PLAIN
+from tests.faults.scene import Fault
+from tests.faults.site import Site
+
+pytestmark = pytest.mark.netns
+
+
+def needs_root() -> None:
+    if os.geteuid() != 0 and "CI" not in os.environ:
+        pytest.skip("needs root, for network namespaces")
+
+
+@pytest.fixture(scope="module")
+def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
+    """All in one container; what Claude Code there asks by itself is in a second one."""
+    needs_root()
+    with Site(chosen(request, [*FAULTS, *HEALTHY])) as site:
+        site.build().compile()
+        jobs = [(n, lambda n=n: explained(site, n)) for n in site.faults]
+        with Site(chosen(request, PLAIN), 'http = "plain"') as other:
+            other.build().compile()
+            jobs += [(n, lambda n=n: explained(other, n)) for n in other.faults]
+            with Answers(jobs) as asked:
+                yield asked
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, *PLAIN], ids=ids)
+def test_the_cause_is_named(fault: Fault, answers: Answers) -> None:
+    check(fault, answers[fault.name])
+
+
+@pytest.mark.parametrize("fault", HEALTHY, ids=ids)
+def test_what_works_is_not_suspected(fault: Fault, answers: Answers) -> None:
+    check(fault, answers[fault.name])
