@@ -189,6 +189,23 @@ def test_a_whole_list_is_answered_for_what_fails(home: House) -> None:
     assert "linear" not in json.dumps(answer["lines"])
 
 
+def test_the_init_event_of_a_session_is_read(home: House) -> None:
+    rows = [("linear", "needs-auth"), ("keyed", "connected"), ("local", "pending"), ("x", 5)]
+    servers = [{"name": name, "status": status} for name, status in rows]
+    event = {"type": "system", "subtype": "init", "tools": ["t" * 90] * 99, "mcp_servers": servers}
+    answer = asked(home, json.dumps(event))
+    texts = [line["text"] for line in answer["lines"] if line["label"] == "line"]
+    assert texts == ['linear: "status": "needs-auth"', 'local: "status": "pending"']
+    for wrong in ('{"mcp_servers": 5}', '{"mcp_servers": [5]}', '"mcp_servers"', "[" * 9_000):
+        assert home.run("explain", f'"mcp_servers" {wrong}').code == 1
+
+
+def test_in_a_container_the_bridge_comes_first(home: House) -> None:
+    status = '✘ Failed to connect — ENOENT: Executable not found in $PATH: "mcpconf-bridge"'
+    assert codes_of(asked(home, f"linear: mcpconf-bridge linear - {status}")) == ["MC203", "MC207"]
+    assert codes_of(asked(home, f"local: npx -y thing - {status}")) == ["MC207"]
+
+
 def test_a_host_behind_the_firewall_is_looked_up(home: House) -> None:
     answer = asked(home, "curl: (6) Could not resolve host: nowhere.example.com")
     assert codes_of(answer)[0] == "MC230"

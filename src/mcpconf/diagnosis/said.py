@@ -5,6 +5,7 @@ The text is foreign: it may be long, binary, hold escapes.  What is looked at is
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -19,11 +20,10 @@ _LONGEST_LINE = 2000
 _MOST_LINES = 2000
 _MOST_TEXT = 262_144
 _STATUS = ("✔ ", "✘ ", "! ", "⏸ ", "⊘ ", "△ ", "◯ ", "- Not configured", "Not configured")
+_SESSION = '"mcp_servers"'
 _HIDDEN = "[redacted]"
 _MOST_WORDS = 12
 _COLOURS = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
-
-BRIDGE = "mcpconf-bridge"
 
 
 class Said(NamedTuple):
@@ -49,9 +49,10 @@ class Cause(NamedTuple):
 def read(text: str) -> tuple[Said, ...]:
     """Every line that is recognised, in order, each phrase once a server; general ones give way."""
     found: list[Said] = []
-    for line in _lines(text):
-        said = _read_line(line)
-        if said and not any((s.name, s.phrase) == (said.name, said.phrase) for s in found):
+    seen: set[tuple[str, Phrase | None]] = set()
+    for said in _recognised(text):
+        if (said.name, said.phrase) not in seen:
+            seen.add((said.name, said.phrase))
             found.append(said)
     exact = tuple(s for s in found if s.phrase not in GENERAL)
     failing = tuple(s for s in found if s.phrase is not WELL)
@@ -65,12 +66,27 @@ def causes(phrase: Phrase) -> tuple[Cause, ...]:
     return tuple(Cause(f"MC{word[:3]}", word[3:]) for word in phrase.codes.split())
 
 
-def _lines(text: str) -> Iterator[str]:
+def _recognised(text: str) -> Iterator[Said]:
     for number, line in enumerate(_COLOURS.sub("", text[:_MOST_TEXT]).splitlines()):
         if number >= _MOST_LINES:
             return
-        if line.strip():
-            yield line[:_LONGEST_LINE].strip()
+        if _SESSION in line:
+            yield from _read_session(line)
+        elif line.strip() and (said := _read_line(line[:_LONGEST_LINE].strip())):
+            yield said
+
+
+def _read_session(line: str) -> Iterator[Said]:
+    """The init event of ``claude -p --output-format stream-json``: each server's status."""
+    try:
+        rows = json.loads(line)["mcp_servers"]
+        pairs = [(row["name"], row["status"]) for row in rows[:_MOST_LINES]]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return
+    for name, status in pairs:
+        if isinstance(name, str) and isinstance(status, str):
+            shown = f'"status": "{status[:40]}"'
+            yield Said(f"{name[:200]}: {shown}", phrase_of(shown), name)
 
 
 def _read_line(line: str) -> Said | None:

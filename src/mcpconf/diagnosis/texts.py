@@ -136,7 +136,10 @@ def ranked(
     possible: Sequence[Cause], abouts: Sequence[About], compiled: Compilation, *, closed: bool
 ) -> list[str]:
     """The codes that remain, those first that a finding or the whitelist speaks for."""
-    left = [c.code for c in possible if any(_fits(c, about) for about in abouts or [About()])]
+    fitting = [c for c in possible if any(_fits(c, about) for about in abouts or [About()])]
+    if any(about.bridge for about in abouts):
+        fitting.sort(key=lambda c: "c" not in c.when)
+    left = [c.code for c in fitting]
     seen = {f.code for about in abouts for f in findings(about, compiled)}
     if closed and "MC230" in left:
         seen.add("MC230")

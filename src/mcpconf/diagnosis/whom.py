@@ -8,16 +8,17 @@ from typing import NamedTuple
 
 from mcpconf import explain as explaining
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis.said import BRIDGE, Said
+from mcpconf.diagnosis.said import Said
 from mcpconf.findings import Finding
 from mcpconf.masking import mask_arg
-from mcpconf.model import Remote, Resolved, Server
-from mcpconf.secret import shown_url
+from mcpconf.model import BRIDGE, Remote, Resolved, Server
+from mcpconf.secret import shown_args, shown_url
 from mcpconf.urls import Url, hosts_in_text, parse_url
 
 _SHORTEST_NAME = 3
 _MOST_SERVERS = 8
 _LOOKED_AT = 2000  # characters
+_SHOWN = 100
 
 
 class About(NamedTuple):
@@ -82,7 +83,8 @@ def of_entry(resolved: Resolved, said: Said) -> About:
         return About(server.name, bridge=bridge)
     transport = server.transport
     if not isinstance(transport, Remote):
-        command = mask_arg(transport.command.safe())
+        words = (mask_arg(transport.command.safe()), *shown_args(transport.args))
+        command = " ".join(words)[:_SHOWN]
         return About(server.name, remote=False, bridge=bridge, server=server, shown=command)
     url = shown_url(transport.url)
     others = any(name.lower() != "authorization" for name in transport.headers)
