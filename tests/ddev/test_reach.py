@@ -135,6 +135,24 @@ def test_the_usual_socket_may_be_a_link_of_a_desktop_engine(tmp_path: Path) -> N
     assert this_machine({"HOME": "/nowhere"}, str(tmp_path)).engine == "orbstack"
 
 
+def test_without_a_socket_an_engine_that_needs_none_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/podman"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    environ = {"HOME": "/nowhere", "PATH": str(program.parent)}
+    monkeypatch.setattr(sys, "platform", "linux")
+    for number, engine in ((0, "podman"), (1000, "podman-rootless")):
+        monkeypatch.setattr("os.getuid", lambda number=number: number)
+        assert this_machine(environ, str(tmp_path), "6.1").engine == engine
+    assert this_machine({**environ, "DOCKER_HOST": "tcp://x"}, str(tmp_path)).engine == "docker"
+    (tmp_path / "var/run").mkdir(parents=True)
+    (tmp_path / "var/run/docker.sock").touch()
+    assert this_machine(environ, str(tmp_path), "6.1").engine == "docker"
+
+
 def test_wsl_and_docker_desktop_beside_it(tmp_path: Path) -> None:
     kernel = "5.15.167.4-microsoft-standard-WSL2"
     machine = this_machine({"HOME": "/nowhere"}, str(tmp_path), kernel)

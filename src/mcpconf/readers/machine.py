@@ -1,7 +1,8 @@
 """What kind of machine and engine this is, by looking at files and variables; no program is run.
 
 The engine is the one that Docker's client would ask: ``DOCKER_HOST``, else the current context's
-endpoint, else the usual socket, which desktop engines make a link to their own.
+endpoint, else the usual socket, which desktop engines make a link to their own.  Podman needs no
+socket: without any it counts where it is installed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from mcpconf.origin import Source
@@ -41,7 +43,16 @@ def _engine(environ: Mapping[str, str], root: str, *, wsl: bool) -> str:
     endpoint = environ.get("DOCKER_HOST") or _of_context(environ)
     if not endpoint or endpoint == f"unix://{_SOCKET}":
         endpoint = os.path.realpath(os.path.join(root, _SOCKET.lstrip("/")))
-    return _called(endpoint) or _usual(root, wsl=wsl)
+    engine = _called(endpoint) or _usual(root, wsl=wsl)
+    if engine == "docker" and endpoint[:1] == "/" and not os.path.exists(endpoint):
+        return _podman(environ) or engine
+    return engine
+
+
+def _podman(environ: Mapping[str, str]) -> str:
+    if not which("podman", path=environ.get("PATH", "")):
+        return ""
+    return "podman-rootless" if os.getuid() else "podman"
 
 
 def _called(endpoint: str) -> str:
