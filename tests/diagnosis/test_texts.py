@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcpconf.codes import RULES
 from mcpconf.diagnosis.phrases import GENERAL, Phrase
@@ -131,6 +133,19 @@ def test_words_that_the_client_hides_are_found_in_the_url() -> None:
     line = "x: https://h/refused (HTTP) - ✘ Failed to connect — ECONN[redacted]: Unable"
     assert named(line)[0] == "MC245"
     assert phrase_of("Unexpected content type: text/[redacted]") is not None
+
+
+PIECES = (
+    *(" - ✘ Failed to connect — ", ": ", "\n", "! Needs authentication", "[redacted]", '"', "`"),
+    *("http://h/p", "ECONNREFUSED", "\x1b[31m", "\x00", "(HTTP)", '{"mcp_servers":', "tool "),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=40).map("".join))
+def test_any_text_is_read(text: str) -> None:
+    for said in read(text):
+        assert said.phrase is None or causes(said.phrase)
+        assert len(said.line) <= 2_000
 
 
 # --- through the door -------------------------------------------------------------------------
