@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
+import threading
 import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ import trustme
 import mcpconf
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.codes import RULES
+from mcpconf.contract import GATEWAY
 from mcpconf.diagnosis import (
     checks_container,
     checks_files,
@@ -27,11 +32,16 @@ from mcpconf.diagnosis.checks_network import Lookup
 from mcpconf.diagnosis.container_facts import Fire, Row
 from mcpconf.diagnosis.look_inside import Inside
 from mcpconf.doctor_codes import DOCTOR
+from mcpconf.readers.around import Target
 from tests.doctor import samples
 
 VERSION = mcpconf.__version__
 OLDER = next(v for v in CLIENTS if v != NEWEST)
 OK, WARN, FAIL, UNKNOWN = State.OK, State.WARN, State.FAIL, State.UNKNOWN
+
+
+def target(kind: str) -> Target:
+    return Target(kind, Path("/p/c"), Path("/s"), Path("/p"), frozenset(), GATEWAY)
 
 
 def said(check: Check) -> tuple[State, tuple[str, ...]]:
@@ -186,6 +196,37 @@ def test_clocks_say_which_way() -> None:
     assert behind == "the clock of this machine is 3 min behind that of 1 server"
 
 
+@pytest.mark.parametrize(
+    ("ahead", "least", "most"), [(0, 0, 0), (3600, -3600, -3590), (-7200, 7190, 7200)]
+)
+def test_a_servers_clock_is_asked_over_tls(ahead: int, least: int, most: int) -> None:
+    """A real server with a certificate that nobody knows; its ``Date`` is what counts."""
+
+    class Clock(BaseHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+        def do_HEAD(self) -> None:
+            heard.append(dict(self.headers))
+            self.send_response_only(404)
+            self.send_header("Date", formatdate(time.time() + ahead, usegmt=True))
+            self.end_headers()
+
+    heard: list[dict[str, str]] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Clock)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    skew = checks_network._skew("127.0.0.1", server.server_port)
+    server.shutdown()
+    server.server_close()
+    assert skew is not None
+    assert least <= skew <= most
+    assert set(heard[0]) == {"Host", "Accept-Encoding"}
+    assert checks_network._skew("127.0.0.1", server.server_port) is None
+
+
 # --- files ------------------------------------------------------------------------------------
 
 
@@ -233,8 +274,9 @@ def test_permissions_of_several_are_one_line() -> None:
         (checks_files.judged_drift([], 4), (OK, ())),
         (checks_files.judged_drift(["mcp.json"], 4), (WARN, ("MC138",))),
         (checks_files.judged_drift(["a", "b", "c", "d"], 4, new=True), (WARN, ("MC138",))),
-        (checks_files.judged_ignored([], Path("/p")), (OK, ())),
-        (checks_files.judged_ignored(["bridge.json"], Path("/p")), (WARN, ("MC136",))),
+        (checks_files.judged_ignored([], target("ddev")), (OK, ())),
+        (checks_files.judged_ignored(["bridge.json"], target("ddev")), (WARN, ("MC136",))),
+        (checks_files.judged_ignored(["bridge.json"], target("none")), (WARN, ("MC136",))),
         (checks_files.judged_addon("", "/p"), (OK, ())),
         (checks_files.judged_addon(VERSION, "/p"), (OK, ())),
         (checks_files.judged_addon("0.0.9", "/p"), (WARN, ("MC137",))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +115,33 @@ def test_open_files_drift_and_pending_servers_are_told(house: Any) -> None:
     if all(p.stat().st_mode & 1 for p in here.home.parents):
         assert "error[MC132]" in said.err
         assert "chmod go-w" in said.err
+
+
+def test_git_and_drift_in_a_project_of_ddev(house: Any, program: Any) -> None:
+    here = house({"home/.claude.json": {}, "project/.ddev/config.yaml": "name: shop\n"})
+    (here.home / ".claude.json").chmod(0o600)
+    subprocess.run(["git", "init", "-q", here.project], check=True)
+
+    def found() -> dict[str, Any]:
+        checks = here.run("doctor", "--format", "json", env={"MCPCONF_ENGINE": "/bin/false"}).json[
+            "checks"
+        ]
+        return {c["name"]: (c["state"], [f["code"] for f in c["findings"]]) for c in checks}
+
+    where = ("--home", str(here.home), "--project", str(here.project))
+    assert program("init", "ddev", *where, env={"MCPCONF_ENGINE": "/bin/false"}).code == 0
+    assert here.run("sync").code == 0
+    assert found()["files"] == ("ok", [])
+    assert found()["git"] == ("ok", [])
+    (here.project / ".ddev/mcpconf/.gitignore").unlink()
+    (here.project / ".ddev/docker-compose.mcpconf.yaml").unlink()
+    assert found()["git"] == ("warn", ["MC136"])
+    assert "MC138" in found()["files"][1]
+    (here.project / ".ddev/addon-metadata/mcpconf").mkdir(parents=True)
+    (here.project / ".ddev/addon-metadata/mcpconf/manifest.yaml").write_text(
+        "name: mcpconf\nversion: v0.0.7\n"
+    )
+    assert found()["add-on"] == ("warn", ["MC137"])
 
 
 # --- files ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +18,11 @@ from mcpconf.clients import NEWEST
 from mcpconf.errors import Exit
 
 if TYPE_CHECKING:
-    from mcpconf.diagnosis.check import Checkup, Given
+    from mcpconf.diagnosis.check import Beside, Checkup, Given
     from mcpconf.diagnosis.ladder import Asked
     from mcpconf.diagnosis.model import Diagnosis
+    from mcpconf.readers.around import Target
+    from mcpconf.readers.inputs import Configuration
 
 _MOST = 4  # commands that one --fix runs
 
@@ -95,12 +97,28 @@ def _examine(
     looked = asked.configuration, asked.places
     compiled, target, _ = compiled_project(*looked, where.out, with_token=True)
     place = o.place_of(asked.configuration, target)
-    given = Given(*looked, compiled, target, place, os.environ, container)
+    beside = None if where.out else _of_ddev(asked.configuration, target)
+    given = Given(*looked, compiled, target, place, os.environ, container, beside)
     progress = shown.Progress()
     try:
         return given, examine(given, lambda: diagnose(asked) if asked.names else (), progress)
     finally:
         progress.end()
+
+
+def _of_ddev(configuration: Configuration, target: Target) -> Callable[[], Beside] | None:
+    """Looks at what a sync writes into ``.ddev``; None in other projects."""
+    if target.kind != "ddev":
+        return None
+
+    def look() -> Beside:
+        from mcpconf.ddev.prepare import prepare
+        from mcpconf.diagnosis.check import Beside
+
+        prepared = prepare(configuration, target, os.environ)
+        return Beside(prepared.changes, prepared.findings)
+
+    return look
 
 
 def _mend(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from mcpconf.findings import Finding
 from mcpconf.readers.around import Target
 from mcpconf.readers.inputs import Configuration
 from mcpconf.readers.places import Places
+from mcpconf.write import Change
 
 
 class State(Enum):
@@ -38,8 +39,18 @@ class Check(NamedTuple):
     remedies: tuple[Remedy, ...] = ()
 
 
+class Beside(NamedTuple):
+    """What a sync would do to files of the project's own tool, and what is to be said of that."""
+
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
 class Given(NamedTuple):
-    """What the checks start from; ``container`` is the one that the user names, or ""."""
+    """What the checks start from; ``container`` is the one that the user names, or "".
+
+    ``beside`` looks at what a sync writes into the project beside the container's files (DDEV).
+    """
 
     configuration: Configuration
     places: Places
@@ -48,6 +59,7 @@ class Given(NamedTuple):
     place: Place
     environ: Mapping[str, str]
     container: str = ""
+    beside: Callable[[], Beside] | None = None
 
 
 class Checkup(NamedTuple):

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcpconf import write
-from mcpconf.diagnosis.check import Check, Given, State, judged
+from mcpconf.codes import Severity
+from mcpconf.diagnosis.check import Beside, Check, Given, State, judged, state_of
 from mcpconf.diagnosis.model import Remedy
 from mcpconf.emit import Reader
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding, blocking
 from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
+from mcpconf.readers.around import Target
 from mcpconf.readers.inputs import Unreadable
 from mcpconf.readers.world import config_directory, read
 
@@ -185,6 +187,8 @@ def drift(given: Given) -> Check:
         changes = write.changes(compiled.artifacts, place)
     except Failure as failure:
         return Check("files", State.UNKNOWN, failure.message)
+    beside = given.beside() if given.beside else Beside()
+    changes = [*changes, *beside.changes]
     in_the_way = tuple(c.finding for c in changes if c.finding)
     other = [c for c in changes if c.kind is not write.Kind.UNCHANGED]
     if in_the_way:
@@ -193,7 +197,9 @@ def drift(given: Given) -> Check:
     if never:
         return Check("files", State.OK, "nothing is written yet, and there is no server")
     new = all(c.kind is write.Kind.CREATE for c in other)
-    return judged_drift([c.name for c in other], len(changes), new=new)
+    said = judged_drift([c.name for c in other], len(changes), new=new)
+    findings = (*said.findings, *(f for f in beside.findings if f.severity is not Severity.NOTE))
+    return said._replace(findings=findings, state=state_of(findings))
 
 
 def judged_drift(other: list[str], every: int, *, new: bool = False) -> Check:
@@ -235,19 +241,26 @@ def ignored(given: Given) -> Check:
     if done.returncode not in (0, 1):
         return Check("git", State.OK, "no git repository")
     left = set(paths) - set(done.stdout.decode(errors="replace").splitlines())
-    return judged_ignored([os.path.basename(path) for path in sorted(left)], target.container)
+    return judged_ignored([os.path.basename(path) for path in sorted(left)], target)
 
 
-def judged_ignored(seen: list[str], folder: Path) -> Check:
+def judged_ignored(seen: list[str], target: Target) -> Check:
     """Pure: ``seen`` are generated files that git would take in."""
     if not seen:
         return Check("git", State.OK, "it leaves the generated files alone")
     named = ", ".join(map(quote, seen[:_MOST_NAMED]))
+    folder = str(target.container)
+    again = {"ddev": "mcpconf sync", "devcontainer": "mcpconf init devcontainer"}.get(target.kind)
     finding = Finding(
         "MC136",
         f"git does not ignore {named}",
-        Origin(Source(str(folder))),
-        help=(f"git rm -r --cached --ignore-unmatch {_word(str(folder))}, then: mcpconf sync",),
+        Origin(Source(folder)),
+        help=(
+            f"{again}    (it writes a .gitignore there)"
+            if again
+            else f"name {_word(os.path.basename(folder))}/ in the project's .gitignore",
+            f"if git has them already: git rm -r --cached --ignore-unmatch {_word(folder)}",
+        ),
     )
     return judged("git", "", finding)
 

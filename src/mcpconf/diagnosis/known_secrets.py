@@ -27,6 +27,7 @@ from mcpconf.readers.world import read
 from mcpconf.secret import hides, only_references
 
 _PLAIN_HEADERS = frozenset({"accept", "content-type", "accept-encoding", "user-agent"})
+_OF_THE_DESKTOP = ("XDG_", "DBUS_", "DESKTOP_", "SESSION_MANAGER", "GNOME_", "KDE_", "WAYLAND_")
 _LONGEST_FILE = 16 * 1024 * 1024  # bytes
 _NO_SECRETS = frozenset(
     "name type scope scopes serverName serverUrl expiresAt clientId subscriptionType "
@@ -43,7 +44,8 @@ def secrets(given: Given) -> set[str]:
     """All that is known."""
     declared = given.compiled.survey.declared
     found = set(_of_servers(declared))
-    found.update(_of_environment(given.environ))
+    shell = {k: v for k, v in given.environ.items() if not k.startswith(_OF_THE_DESKTOP)}
+    found.update(_of_environment(shell))
     found.update(_of_sources(given))
     found.update(_of_files(given))
     return {text for text in found if text.strip()}
