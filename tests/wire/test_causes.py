@@ -328,6 +328,15 @@ def test_a_redirect_to_nobody_says_so() -> None:
 # --- proxies ----------------------------------------------------------------------------------
 
 
+def test_the_variable_of_a_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{closed_port()}")
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    (found,) = causes("http://127.0.0.1:1/mcp", proxy="env")
+    assert found.finding.code == "MC248"
+    assert found.finding.help[0] == "correct `ALL_PROXY`"
+
+
 def test_proxies() -> None:
     dead = f"http://127.0.0.1:{closed_port()}"
     with serving() as server:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from mcpconf.contract import Route
 from mcpconf.diagnosis.evidence import Heard, Secrets
 from mcpconf.diagnosis.look_host import look_at_secrets
+from mcpconf.diagnosis.roots import trusted_roots
 from mcpconf.errors import Failure
 from mcpconf.readers.places import Places
 from mcpconf.service.control import NoAnswer, ask, read
@@ -193,7 +194,8 @@ async def _beyond(one: Try, world: World, code: str) -> tuple[Secrets | None, Re
         return secrets, None
     from mcpconf.wire import ask as ask_wire  # noqa: PLC0415  only when something is wrong
 
-    asked = {"ca": "env", "seconds": WIRE, "client": world.client, **target}
+    asked = {"ca": "env", "roots": trusted_roots(), "seconds": WIRE, "client": world.client}
+    asked |= target
     loop = asyncio.get_running_loop()
     return secrets, await loop.run_in_executor(world.pool, ask_wire, asked)
 

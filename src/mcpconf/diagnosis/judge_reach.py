@@ -204,7 +204,7 @@ def _proxy(station: Told, seen: Seen, about: About) -> Verdict:
     del seen
     fault, status = station.text("fault"), station.whole("status")
     where = f"{station.shown('host')} port {station.whole('port') or 0}"
-    variable = said(about.proxy) or "`HTTPS_PROXY`"
+    variable = station.shown("variable", 20) or said(about.proxy) or "`HTTPS_PROXY`"
     why = {
         "no-name": "its name does not exist",
         "no-answer": "its name cannot be looked up",

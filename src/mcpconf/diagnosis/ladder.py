@@ -269,4 +269,4 @@ def _target(asked: Asked, planned: Planned) -> dict[str, Any] | None:
     given = {str(k): str(v) for k, v in headers.items()} if isinstance(headers, dict) else {}
     client = asked.configuration.request.client.version
     asks = {"url": str(url), "type": "http", "headers": given}
-    return {**asks, "proxy": "", "seconds": WIRE, "client": client}
+    return {**asks, "proxy": "env", "ca": "env", "seconds": WIRE, "client": client}

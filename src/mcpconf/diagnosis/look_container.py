@@ -35,6 +35,7 @@ from mcpconf.diagnosis.container_facts import (
     Wish,
 )
 from mcpconf.diagnosis.look_client_there import ClientThere
+from mcpconf.diagnosis.roots import roots_as_text
 from mcpconf.errors import Failure
 from mcpconf.names import quote
 
@@ -181,7 +182,9 @@ def _wire(container: Container, who: Agent, target: Mapping[str, Any]) -> dict[s
         command = agent.python_of_agent(container, who, [])
     else:
         command = agent.python(container, [])
-    told = bundle.program(dict(target)).encode()
+    encrypted = str(target.get("url", "")).startswith("https:")
+    roots = {"roots": roots_as_text()} if encrypted else {}
+    told = bundle.program({**roots, **target}).encode()
     _, out, _ = program.whole(command, quote(container.name), seconds + 3, told)
     with suppress(ValueError, RecursionError):
         report = json.loads(out)

@@ -34,7 +34,8 @@ value, no user name, password or query of a URL, no session's id is in it, nor a
 Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms``, ``host`` and
 ``port`` (of whom it is about), ``fault`` ("" if ok), and:
 
-``proxy``   ``status`` of its answer to CONNECT, or null.  Faults: those of dns and tcp, ``refused``
+``proxy``   ``status`` of its answer to CONNECT, or null · ``variable`` that names it, if it was
+            looked for there.  Faults: those of dns and tcp, ``refused``
             stands for a proxy that is not there; ``status``: it answered something else than 200;
             ``login``: 407; ``not-http``; ``closed``; ``kind``: no HTTP proxy, not looked at.
 ``dns``     ``addresses`` [text] · ``literal`` bool: it is an address, nobody was asked ·

@@ -9,7 +9,7 @@ from mcpconf.wire.caller import Caller
 from mcpconf.wire.fault import Clock, Fault
 from mcpconf.wire.line import Road
 from mcpconf.wire.oauth import metadata
-from mcpconf.wire.proxies import chosen_proxy
+from mcpconf.wire.proxies import chosen_proxy, proxy_variable
 from mcpconf.wire.talk import Talk
 from mcpconf.wire.target import Place, Target, place_of
 from mcpconf.wire.tls import Trust
@@ -121,4 +121,7 @@ def _report(
         "unseen": [unseen] if unseen else [],
     }
     stations = talk.told if talk else []
+    for station in stations:
+        if station["station"] == "proxy" and target.proxy == "env":
+            station["variable"] = proxy_variable(os.environ)
     return {"version": 1, "sent": target.sent(), "stations": stations, "answer": answer}
