@@ -31,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_whole(folder: Path) -> None:
     assert {p.name for p in folder.iterdir()} == {
         ".gitattributes", "devcontainer-feature.json", *_SCRIPTS, "mcpconf-bridge", "mcpconf-fw",
+        "NOTES.md",
     }  # fmt: skip
     for name in (*_SCRIPTS, "mcpconf-bridge", "mcpconf-fw"):
         assert os.access(folder / name, os.X_OK)
@@ -43,6 +44,30 @@ def test_its_programs_are_text_and_start(folder: Path) -> None:
         assert "\0" not in text
         said = subprocess.run([folder / name, "--help"], capture_output=True, text=True, check=True)
         assert "usage: " + name in said.stdout
+
+
+def test_what_a_project_has_committed_is_taken_where_nothing_is_mounted(tmp_path: Path) -> None:
+    script = (_SOURCE / "mcpconf-container").read_text()
+    functions = "".join(
+        re.findall(r"^(?:adopt|take)\(\) \{.*?^\}\n", script, re.DOTALL | re.MULTILINE)
+    )
+    functions = functions.replace("/var/lib/mcpconf", str(tmp_path / "lib"))
+    inside, project = tmp_path / "etc", tmp_path / "project/.devcontainer"
+    for folder in (inside, project / "mcpconf", project / "mcpconf-committed"):
+        folder.mkdir(parents=True)
+    (project / "mcpconf/mcp.json").write_text("mounted")
+    for name in ("mcp.json", "egress.json"):
+        (project / "mcpconf-committed" / name).write_text("committed")
+    stubs = 'is_mounted() { return 1; }; as_caller() { "$@"; }; say() { echo "$1"; }'
+    text = f"set -eu\nmcp={inside}\n{stubs}\n{functions}\nadopt\nadopt\n"
+    said = subprocess.run(
+        ["sh"], input=text, text=True, cwd=project.parent, capture_output=True, check=True
+    )
+    assert said.stdout.startswith("took the policy from the workspace")
+    assert {p.name: p.read_text() for p in inside.iterdir()} == {
+        "mcp.json": "mounted",
+        "egress.json": "committed",
+    }
 
 
 def test_its_description_says_what_the_engine_needs() -> None:
