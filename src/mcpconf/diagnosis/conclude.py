@@ -105,8 +105,7 @@ def _within(seen: Seen) -> Heard | None:
     if seen.inside is None:
         return None
     if tried is not None:
-        said = Outcome(tried.tools, tried.code, tried.words, words=tried.words, exit=tried.exit)
-        return Heard(seen.inside.name, said, tried.seconds)
+        return Heard(seen.inside.name, tried.outcome, tried.seconds, tried.probed)
     report = seen.inside.wire.get(seen.name)
     answer = report.get("answer") if report else None
     if not isinstance(answer, Mapping):

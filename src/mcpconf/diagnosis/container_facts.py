@@ -15,6 +15,7 @@ from mcpconf.model import BRIDGE, Json
 from mcpconf.names import quote
 from mcpconf.origin import Origin
 from mcpconf.plan.terms import Planned
+from mcpconf.service.handshake import Outcome
 
 FILES = ("mcp.json", "bridge.json", "egress.json")
 """What a container has of a sync, below ``/etc/mcpconf``."""
@@ -79,7 +80,8 @@ class Tried(NamedTuple):
     """How a server answered when it was started there, or by its bridge.
 
     ``tools`` is None where it did not; ``code`` is then that of ``Outcome``, ``words`` what it
-    said, ``exit`` how it ended.
+    said, ``exit`` how it ended.  ``outcome`` is all of it; ``probed`` is whether it answers the
+    client's first question, None where nobody asked.
     """
 
     tools: int | None = None
@@ -89,6 +91,8 @@ class Tried(NamedTuple):
     seconds: float = 0.0
     began: float = 0.0  # Unix seconds, as are attempts of the firewall
     ended: float = 0.0
+    outcome: Outcome = Outcome()
+    probed: bool | None = None
 
 
 class Reach(NamedTuple):

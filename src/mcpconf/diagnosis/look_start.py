@@ -17,11 +17,13 @@ from mcpconf.containers.agent import Agent, starts
 from mcpconf.containers.running import Container
 from mcpconf.diagnosis.container_facts import Tried, Wish
 from mcpconf.model import BRIDGE, Json
+from mcpconf.service.first_question import answers_discover
 from mcpconf.service.handshake import Outcome, handshake
 
 _FIRST_ANSWER = "MCP_TIMEOUT=2000"  # milliseconds: then the bridge says what it waits for
 _NO_GATEWAY = "no gateway answers"  # as the bridge says it: nothing will come of waiting
 _LAST = 1.0  # seconds
+_PROBE = 3.0  # seconds that the client waits for an answer to its first question (fact 56)
 _AT_ONCE = 6
 _LONGEST = 100_000  # characters; Linux takes 128 KiB in one argument
 
@@ -127,12 +129,18 @@ async def _try(
     outcome = heard[-1] if heard else Outcome()
     with suppress(asyncio.CancelledError):
         outcome = await hands
+    seconds = time.monotonic() - began
+    probed = None
+    if outcome.tools is not None and wish.entry.get("command") != BRIDGE:
+        probed = await answers_discover(words, os.environ, "/", _PROBE)
     return Tried(
         tools=outcome.tools,
         code=outcome.code,
         words=outcome.words or outcome.message,
         exit=outcome.exit,
-        seconds=time.monotonic() - began,
+        seconds=seconds,
         began=clock,
         ended=time.time(),
+        outcome=outcome,
+        probed=probed,
     )

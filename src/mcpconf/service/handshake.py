@@ -269,3 +269,4 @@ async def end(process: asyncio.subprocess.Process) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(GRACE):
             await process.wait()
+    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  whoever is left holds its pipes
