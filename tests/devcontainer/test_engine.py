@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,6 +18,19 @@ pytestmark = pytest.mark.engine
 
 _SIMPLE = f'{{ "image": "{BASE}", "remoteUser": "vscode" }}'
 _OPEN = "curl -sS -m 5 -o /dev/null -w %{http_code} http://example.com"
+_PORT = 2411
+_HELLO = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "me", "version": "1"},
+        },
+    }
+)
 _CASES = Path(__file__).with_name("cases")
 
 
@@ -166,6 +180,35 @@ def test_where_nothing_is_mounted_the_workspaces_list_is_taken_once(cli: Tool) -
     cli.engine.must(*agent, "sh", "-c", f"{evil} && /usr/local/sbin/mcpconf-container create")
     assert "api.anthropic.com" in cli.engine.must(*agent, "cat", "/etc/mcpconf/egress.json")
     cli.engine.call("rm", "-f", container)
+
+
+def test_a_server_behind_the_hosts_gateway_answers_inside(cli: Tool) -> None:
+    """Its token stays on the host; `initializeCommand` has started the gateway."""
+    token = "s3cr3t-of-the-host"
+    server = {"type": "http", "url": f"http://localhost:{_PORT}/mcp"}
+    entry = {**server, "headers": {"Authorization": f"Bearer {token}"}}
+    policy = cli.home / ".config/mcpconf/mcpconf.toml"
+    policy.parent.mkdir(parents=True)
+    policy.write_text('gateway = "host.docker.internal:8822"\n')  # the usual port is taken there
+    (cli.home / ".claude.json").write_text(json.dumps({"mcpServers": {"ray": entry}}))
+    try:
+        project = _ready(cli, "gate way")
+        with cli.serving(_PORT, token):
+            up = cli.up(project)
+            assert up.code == 0, up.log
+            assert "mcpconf: 1 server" in up.log
+            said = cli.inside(project, f"(printf '%s\\n' '{_HELLO}'; sleep 4) | mcpconf-bridge ray")
+            answer = json.loads(said.out.splitlines()[0])
+            assert answer["result"]["serverInfo"]["name"] == "bench-backend", said
+            assert cli.inside(project, f"curl -sS -m 5 host.docker.internal:{_PORT}").code == 7
+            pattern = token.replace("-", "[-]")
+            found = cli.inside(
+                project, f"sudo grep -rlI --exclude-dir=proc --exclude-dir=sys '{pattern}' /"
+            )
+            assert found.out == ""
+    finally:
+        policy.unlink()
+        (cli.home / ".claude.json").unlink()
 
 
 def test_the_features_own_tests_pass(cli: Tool) -> None:

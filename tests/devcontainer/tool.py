@@ -8,6 +8,7 @@ workspace is in one place for the tool, for mcpconf and for the engine.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -21,6 +22,7 @@ from typing import NamedTuple
 from tests.engines.engine import KINDS, Done, Engine, running
 from tests.engines.rootfs import CACHE, IMAGE, Recipe, ready
 
+_ROOT = Path(__file__).parents[2]
 VERSION = "0.89.0"
 BASE = "devc-base:bookworm"
 """An image with what the Feature needs, and the user ``vscode``, who has sudo."""
@@ -59,9 +61,27 @@ class Tool:
             folder.mkdir()
         docker = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "docker"]
         self._program("docker", [*self.engine.machine.words(*docker)])
-        self._program(
-            "mcpconf", ["env", f"HOME={self.home}", sys.executable, "-P", "-m", "mcpconf"]
-        )
+        mcpconf = ["env", f"HOME={self.home}", sys.executable, "-P", "-m", "mcpconf"]
+        self._program("mcpconf", [*self._network, *mcpconf])
+
+    @property
+    def _network(self) -> list[str]:
+        """The words that run a program of this machine in the network of the engine's."""
+        return ["nsenter", f"--net=/proc/{self.engine.machine._init}/ns/net", "--"]
+
+    @contextmanager
+    def serving(self, port: int, token: str) -> Iterator[None]:
+        """A server on the host's localhost, for who has its token; ends the gateway, too."""
+        backend = str(_ROOT / "bench/proxy/backend.py")
+        words = [sys.executable, backend, "http", "--port", str(port)]
+        words += ["--set", json.dumps({"auth": token})]
+        running = subprocess.Popen([*self._network, *words], stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            subprocess.run([self._bin / "mcpconf", "gateway", "stop"], check=True)
+            running.terminate()
+            running.wait()
 
     def _program(self, name: str, words: list[str]) -> None:
         path = self._bin / name
