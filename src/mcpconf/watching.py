@@ -1,4 +1,4 @@
-"""Notices when a file changes on which a sync hangs, by looking twice a second.
+"""Notices when a file changes on which a sync hangs, by looking four times a second.
 
 Editors, git and Claude Code itself replace files, make them anew and put links in place; a look at
 each file's identity sees all of that on every file system, in a virtual machine's shared folder
@@ -15,8 +15,8 @@ from mcpconf.readers.inputs import Configuration
 from mcpconf.readers.places import Places
 from mcpconf.readers.world import config_directory, walk_up
 
-PAUSE = 0.5  # seconds
-_SETTLED = 0.2  # seconds without another change, before a change counts
+PAUSE = 0.25  # seconds
+_SETTLED = 0.1  # seconds without another change, before a change counts
 _PATIENCE = 1.0  # seconds for which a file that goes on changing is waited for
 
 _OF_PROJECT = (
