@@ -8,7 +8,7 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,6 @@ from tests.credentials.oauth_server import running as oauth_running
 from tests.faults.over_http import Entry, server
 from tests.faults.scene import Fault, Scene, http, near
 
-Act = Callable[[Scene], None]
 works: Entry = server()
 
 
@@ -59,15 +58,15 @@ def denied(scene: Scene, name: str) -> None:
     scene.merge("home/.claude/settings.json", {"deniedMcpServers": [{"serverName": name}]})
 
 
-def half_a_file(scene: Scene, name: str) -> None:
+def half_a_file(scene: Scene, _: str) -> None:
     scene.put("project/.mcp.json", '{"mcpServers": {"half-a-file": {"type": "http", }')
 
 
-def half_a_home(scene: Scene, name: str) -> None:
+def half_a_home(scene: Scene, _: str) -> None:
     scene.put("home/.claude.json", '{"mcpServers": {"half-a-home": ')
 
 
-def broken_toml(scene: Scene, name: str) -> None:
+def broken_toml(scene: Scene, _: str) -> None:
     scene.toml("[servers", "route = ")
 
 
@@ -112,7 +111,7 @@ def logged_in(scene: Scene, name: str, **later: Any) -> None:
 
 def behind_login(**fields: Any) -> Entry:
     def entry(scene: Scene) -> dict[str, Any]:
-        scene.more_oauth = scene.ending.enter_context(oauth_running(**fields))
+        scene.oauth = scene.ending.enter_context(oauth_running(**fields))
         return http(f"{scene.oauth.url}/mcp")
 
     return entry
@@ -126,13 +125,13 @@ def refused_login(scene: Scene, name: str) -> None:
 # --- the gateway ---
 
 
-def stopped(scene: Scene, name: str) -> None:
+def stopped(scene: Scene, _: str) -> None:
     pid = scene.gateway_pid
     os.kill(pid, signal.SIGSTOP)
     scene.ending.callback(os.kill, pid, signal.SIGCONT)
 
 
-def killed(scene: Scene, name: str) -> None:
+def killed(scene: Scene, _: str) -> None:
     os.kill(scene.gateway_pid, signal.SIGKILL)
     time.sleep(0.1)
 
@@ -148,21 +147,21 @@ def added(scene: Scene, name: str) -> None:
     scene.claude_json()
 
 
-def routes_open_to_all(scene: Scene, name: str) -> None:
+def routes_open_to_all(scene: Scene, _: str) -> None:
     """Others may write the host's files, so the gateway does not take them."""
     (scene.state / "current").resolve().joinpath("routes.json").chmod(0o666)
     scene.mcpconf("gateway", "stop")
     scene.start_gateway()
 
 
-def moved_gateway(scene: Scene, name: str) -> None:
+def moved_gateway(scene: Scene, _: str) -> None:
     """The settings name another port since the gateway was started."""
     scene.settings[0] = f'gateway = "host.docker.internal:{scene.port + 1}"'
     scene.toml()
     scene.sync()
 
 
-def new_token(scene: Scene, name: str) -> None:
+def new_token(scene: Scene, _: str) -> None:
     """The host made a new token, and the container's file has the old one."""
     (scene.state / "token").unlink()
     (scene.state / "token").write_text("n" * 43)
@@ -221,7 +220,7 @@ def kept(scene: Scene, name: str, *, token: str, headers: dict[str, str] | None 
     path.chmod(0o600)
 
 
-def patience(scene: Scene, name: str) -> None:
+def patience(scene: Scene, _: str) -> None:
     scene.put("home/.claude/settings.json", {"env": {"MCP_TIMEOUT": "2000"}})
 
 
@@ -568,4 +567,19 @@ CLIENT = (
         patience,
     ),
 )
-FAULTS = (*COMMANDS, *WRITTEN, *SECRETS, *GATEWAY, *CLIENT)
+_HOMES = {
+    "commands": "missing not-executable exits silent garbage stdio-version stdio-no-tools",
+    "written": "pending rejected self-approved disabled denied misspelt no-url workspace no-host off of-the-host",
+    "secrets": "unset helper-fails helper-text expired-login refuses-to-register call-401",
+    "client": "remembered tokenless orphaned",
+}
+
+
+def _home(name: str) -> str:
+    return next((home for home, names in _HOMES.items() if name in names.split()), "")
+
+
+FAULTS = tuple(
+    replace(fault, home=_home(fault.name))
+    for fault in (*COMMANDS, *WRITTEN, *SECRETS, *GATEWAY, *CLIENT)
+)

@@ -44,6 +44,6 @@ class Homes:
             try:
                 scene = self._ending.enter_context(Scene(self._faults[home], **self._how))
                 waiting.set_result(scene.build().compile())
-            except BaseException as error:  # whoever waits has to know
+            except BaseException as error:  # noqa: BLE001  whoever waits has to know
                 waiting.set_exception(error)
         return waiting.result()

@@ -82,7 +82,7 @@ def led_out(scene: Scene) -> dict[str, Any]:
     return far("leads", 97, moved=(307, "https://half.example.com:9443/mcp"))(scene)
 
 
-FAULTS = (
+COMMANDS = (
     Fault(
         "there-missing",
         "a command that the container does not have",
@@ -167,6 +167,8 @@ FAULTS = (
         "MC234",
         inside("fetches", "works.example.com", "8080"),
     ),
+)
+WAYS = (
     Fault(
         "behind-refused",
         "a server of the host where nothing listens",
@@ -252,6 +254,7 @@ FAULTS = (
         led_out,
     ),
 )
+FAULTS = (*COMMANDS, *WAYS)
 HEALTHY = (
     Fault("direct", "", "", "", far("direct", 98)),
     Fault("behind", "", "", "", server()),

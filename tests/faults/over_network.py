@@ -29,18 +29,18 @@ def with_server(
     return entry
 
 
-def proxy(status: int) -> Callable[[Scene, str], None]:
+def proxy(status: int, port: int) -> Callable[[Scene, str], None]:
     """A proxy that answers every CONNECT with a status; the server itself works."""
 
     def arrange(scene: Scene, _: str) -> None:
-        scene.serve(Script(status=status, body=PAGE, type="text/html"), host=PROXY, port=3128)
+        scene.serve(Script(status=status, body=PAGE, type="text/html"), host=PROXY, port=port)
 
     return arrange
 
 
-_PROXY = f"http://{PROXY}:3128"
-_DEAD = {"HTTPS_PROXY": f"http://{PROXY}:3129", "HTTP_PROXY": f"http://{PROXY}:3129"}
-_LIVE = {"HTTPS_PROXY": _PROXY, "HTTP_PROXY": _PROXY}
+def through(port: int) -> dict[str, str]:
+    return {"HTTPS_PROXY": f"http://{PROXY}:{port}", "HTTP_PROXY": f"http://{PROXY}:{port}"}
+
 
 FAULTS = (
     Fault(
@@ -152,7 +152,7 @@ PROXIES = (
         "HTTPS_PROXY, nothing listens there",
         "MC248",
         with_server("works", WORKING),
-        env=_DEAD,
+        env=through(3129),
         row="dead-proxy",
     ),
     Fault(
@@ -161,8 +161,8 @@ PROXIES = (
         "HTTPS_PROXY, 407",
         "MC248",
         with_server("works", WORKING),
-        proxy(407),
-        env=_LIVE,
+        proxy(407, 3128),
+        env=through(3128),
     ),
     Fault(
         "proxy-refuses",
@@ -170,7 +170,7 @@ PROXIES = (
         "HTTPS_PROXY, 403 for CONNECT",
         "MC248",
         with_server("works", WORKING),
-        proxy(403),
-        env=_LIVE,
+        proxy(403, 3127),
+        env=through(3127),
     ),
 )

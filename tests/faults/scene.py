@@ -95,6 +95,8 @@ class Scene:
         self.settings = [f'gateway = "host.docker.internal:{self.port}"']
         self.toml()
         self.entries: dict[str, Any] = {}
+        self.more: dict[str, Any] = {}  # of ~/.claude.json
+        self.oauth: Any = None  # the server behind a login, if one has it
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +125,7 @@ class Scene:
 
     def claude_json(self, **more: Any) -> None:
         """Write ~/.claude.json: the entries, and what a fault adds."""
-        self.more = {**getattr(self, "more", {}), **more}
+        self.more |= more
         self.put("home/.claude.json", {"mcpServers": self.entries, **self.more})
 
     def toml(self, *lines: str) -> None:
