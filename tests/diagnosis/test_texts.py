@@ -75,7 +75,7 @@ def test_the_codes_that_phrases_name_exist_and_say_how_they_differ() -> None:
         for cause in causes(phrase):
             assert cause.code in RULES, phrase.pattern
             assert int(cause.code[2:]) in TELLS, cause.code
-            assert set(cause.when) <= set("nakc")
+            assert set(cause.when) <= set("nakhc")
     used = {int(c.code[2:]) for phrase in EVERY for c in causes(phrase)}
     assert set(TELLS) - used == set()
 

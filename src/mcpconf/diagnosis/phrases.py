@@ -3,8 +3,8 @@
 Each row was printed by 2.1.197 or 2.1.328 for the causes it names (tests/diagnosis/said.json), or
 stands in the source of mcpconf.  Numbers are codes without their letters, the most likely first.
 A letter behind one is a condition on the entry: ``n`` no Authorization header is configured, ``a``
-one is, ``k`` other headers are, ``c`` it is the bridge that a container has.  The first row that
-fits a line counts, so the exact ones stand first.
+one is, ``k`` other headers are, ``h`` a headersHelper is, ``c`` it is the bridge of a container.
+The first row that fits a line counts, so the exact ones stand first.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     Phrase(
         r"rejected the configured authorization header \(http 403\)",
-        "264 262",
+        "264 262 225",
         "HTTP 403: it may be the token, and as well an address filter or a wrong path",
     ),
     Phrase(
@@ -125,13 +125,13 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     Phrase(
         r"! needs auth",
-        "223n 264n 263k 284 224n 293n 267n",
+        "223n 264n 263k 284 224n 293n 225n 267n 222h",
         _SIGN_IN,
     ),
     Phrase(
         r"needs?.auth|requires? authentication|authentication required|needs you to sign in|"
         r"lost authentication|needs sign.in|not authenticated|not signed in|re-authenticate",
-        "223n 264n 290 263k 291n 284 224n 293n 267n",
+        "223n 264n 290 263k 291n 284 224n 293n 225n 267n 222h",
         _SIGN_IN,
     ),
     # --- HTTP -------------------------------------------------------------------------------------
@@ -235,6 +235,7 @@ CLIENT: tuple[Phrase, ...] = (
     Phrase(
         r"tools fetch failed — request timed out",
         "215c 217c 205c 218c 283",
-        "the handshake went well, the list of tools did not come; the bridge waits for its gateway",
+        "the handshake went well, the list of tools did not come in 5 s; the bridge of a container "
+        "waits longer for its gateway",
     ),
 )

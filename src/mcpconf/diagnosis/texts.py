@@ -152,6 +152,7 @@ def _fits(cause: Cause, about: About) -> bool:
         "n": about.authorization is not True,
         "a": about.authorization is not False,
         "k": about.other_headers is not False,
+        "h": about.helper is not False,
         "c": about.bridge is not False,
     }
     if not all(conditions[letter] for letter in cause.when):

@@ -30,6 +30,7 @@ class About(NamedTuple):
     sse: bool | None = None
     authorization: bool | None = None
     other_headers: bool | None = None
+    helper: bool | None = None
     bridge: bool | None = None
     server: Server | None = None
     shown: str = ""
@@ -96,6 +97,7 @@ def of_entry(resolved: Resolved, said: Said) -> About:
         sse=transport.type == "sse",
         authorization=transport.authorization or (None if helper else False),
         other_headers=others or (None if helper else False),
+        helper=helper,
         bridge=bridge,
         server=server,
         shown=url,
