@@ -23,6 +23,7 @@ from mcpconf.findings import Finding
 from mcpconf.names import quote
 
 _PATIENCE = 5.0  # seconds, for one container to answer
+_INSIDE = 9.0  # seconds, for the script there, of which Claude Code may take three
 
 
 def find(given: Given) -> Container | NoContainer:
@@ -108,7 +109,7 @@ def ask(container: Container, project: str) -> Inside | str:
     try:
         seen = inspect(container, _PATIENCE)
         who = at_home(container, agent_of(seen, project), _PATIENCE)
-        return look_inside.look(container, who, _PATIENCE)
+        return look_inside.look(container, who, _INSIDE)
     except NoAnswer as why:
         return str(why)
     except Failure as why:

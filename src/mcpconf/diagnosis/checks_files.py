@@ -140,7 +140,9 @@ def judged_permissions(kept: Iterable[Kept]) -> Check:
         )
         for one in open_to_read
     ]
-    some = f"{len(kept)} files and directories are as they should be"
+    some = (
+        f"{len(kept)} files and directories are as they should be" if kept else "nothing is there"
+    )
     check = judged("permissions", some, *findings)
     if findings:
         first = findings[0]

@@ -123,7 +123,7 @@ def configuration(given: Given) -> Check:
     surveyed = given.compiled.survey
     findings = tuple(f for f in given.compiled.findings if f.severity is not Severity.NOTE)
     servers = len(surveyed.active())
-    text = f"{servers} server{'' if servers == 1 else 's'} in force"
+    text = f"{servers or 'no'} server{'' if servers == 1 else 's'} in force"
     if findings:
         counts = Counter(f.severity for f in findings)
         said = [f"{n} {s.value}{'' if n == 1 else 's'}" for s, n in counts.items()]
