@@ -386,7 +386,7 @@ WRITTEN = (
         gateway=False,
     ),
     Fault(
-        "no-host",
+        "hostless",
         "a URL without a host",
         "`https:///mcp`",
         "MC061",
@@ -394,7 +394,14 @@ WRITTEN = (
         gateway=False,
     ),
     Fault(
-        "off", "switched off in mcpconf.toml", 'route = "off"', "MC067", works, off, gateway=False
+        "off",
+        "switched off in mcpconf.toml",
+        'route = "off"',
+        "MC067",
+        works,
+        off,
+        gateway=False,
+        heard=False,
     ),
     Fault(
         "of-the-host",
@@ -403,6 +410,7 @@ WRITTEN = (
         "MC060",
         lambda _: {"command": "docker", "args": ["run", "-i", "some/image"]},
         gateway=False,
+        heard=False,
     ),
     Fault(
         "lapsed",
@@ -412,9 +420,17 @@ WRITTEN = (
         lambda _: {"command": "docker", "args": ["run", "-i", "some/image"]},
         lapsed,
         gateway=False,
+        heard=False,
     ),
     Fault(
-        "toml", "mcpconf.toml is broken", "half a table", "MC080", works, broken_toml, gateway=False
+        "toml",
+        "mcpconf.toml is broken",
+        "half a table",
+        "MC080",
+        works,
+        broken_toml,
+        gateway=False,
+        heard=False,
     ),
 )
 SECRETS = (
@@ -434,17 +450,25 @@ SECRETS = (
         "exported after `gateway start`",
         "MC221",
         with_variable,
-        inject=partial(gateway_without, variable="MATRIX_KEY"),
+        inject=partial(gateway_without, variable="MATRIX_KEY", heard=False),
         env={"MATRIX_KEY": "x"},
         gateway=False,
     ),
-    Fault("helper-fails", "a headersHelper that fails", "`exit 3`", "MC222", helped("exit 3")),
+    Fault(
+        "helper-fails",
+        "a headersHelper that fails",
+        "`exit 3`",
+        "MC222",
+        helped("exit 3"),
+        heard=False,
+    ),
     Fault(
         "helper-text",
         "a headersHelper that prints no JSON",
         "`echo token`",
         "MC222",
         helped("echo token"),
+        heard=False,
     ),
     Fault(
         "expired-login",
@@ -476,10 +500,32 @@ SECRETS = (
 )
 GATEWAY = (
     Fault(
-        "gateway-down", "the gateway does not run", "never started", "MC215", works, gateway=False
+        "gateway-down",
+        "the gateway does not run",
+        "never started",
+        "MC215",
+        works,
+        gateway=False,
+        heard=False,
     ),
-    Fault("gateway-killed", "the gateway was killed", "SIGKILL", "MC215", works, inject=killed),
-    Fault("gateway-stopped", "the gateway hangs", "SIGSTOP", "MC218", works, inject=stopped),
+    Fault(
+        "gateway-killed",
+        "the gateway was killed",
+        "SIGKILL",
+        "MC215",
+        works,
+        inject=killed,
+        heard=False,
+    ),
+    Fault(
+        "gateway-stopped",
+        "the gateway hangs",
+        "SIGSTOP",
+        "MC218",
+        works,
+        inject=stopped,
+        heard=False,
+    ),
     Fault(
         "gateway-moved",
         "the gateway is to listen elsewhere by now",
@@ -487,6 +533,7 @@ GATEWAY = (
         "MC216",
         works,
         inject=moved_gateway,
+        heard=False,
     ),
     Fault(
         "added",
@@ -495,6 +542,7 @@ GATEWAY = (
         "MC200",
         None,
         inject=added,
+        heard=False,
     ),
     Fault(
         "edited",
@@ -502,7 +550,7 @@ GATEWAY = (
         "no sync after the edit",
         "MC220",
         works,
-        inject=partial(edited, headers={"X-New": "1"}),
+        inject=partial(edited, headers={"X-New": "1"}, heard=False),
     ),
     Fault(
         "left-out",
@@ -511,6 +559,7 @@ GATEWAY = (
         "MC219",
         works,
         inject=routes_open_to_all,
+        heard=False,
     ),
     Fault(
         "new-token",
@@ -519,6 +568,7 @@ GATEWAY = (
         "MC226",
         works,
         inject=new_token,
+        heard=False,
     ),
 )
 CLIENT = (
@@ -569,7 +619,7 @@ CLIENT = (
 )
 _HOMES = {
     "commands": "missing not-executable exits silent garbage stdio-version stdio-no-tools",
-    "written": "pending rejected self-approved disabled denied misspelt no-url workspace no-host off of-the-host",
+    "written": "pending rejected self-approved disabled denied misspelt no-url workspace hostless off of-the-host",
     "secrets": "unset helper-fails helper-text expired-login refuses-to-register call-401",
     "client": "remembered tokenless orphaned",
 }

@@ -262,7 +262,7 @@ HEALTHY = (
 )
 PLAIN = (
     Fault(
-        "slash",
+        "plain-slash",
         "301 to the same path with a slash",
         "TLS server, 301",
         "MC273",
@@ -270,7 +270,7 @@ PLAIN = (
         row="moved",
     ),
     Fault(
-        "found",
+        "plain-found",
         "302 to another path",
         "TLS server, 302",
         "MC273",
