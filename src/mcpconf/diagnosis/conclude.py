@@ -9,10 +9,10 @@ from mcpconf.clients import Client
 from mcpconf.compiler import Compilation
 from mcpconf.diagnosis import container_steps, judge_config, judge_trouble
 from mcpconf.diagnosis.beyond import Asked, beyond
-from mcpconf.diagnosis.container_facts import Aim, InContainer, Sync, wish_of
+from mcpconf.diagnosis.container_facts import Aim, InContainer, NoContainer, Sync, wish_of
 from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Judged, Remembered, Secrets, Written
 from mcpconf.diagnosis.judge_client import Using, judge_client
-from mcpconf.diagnosis.judge_container import judge_container
+from mcpconf.diagnosis.judge_container import judge_absence, judge_container
 from mcpconf.diagnosis.judge_host import judge_host
 from mcpconf.diagnosis.judge_talk import judge_talk, refused_before
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
@@ -32,7 +32,8 @@ class Seen(NamedTuple):
     """Everything that was seen of one server.
 
     ``heard``, ``secrets`` and ``report`` (of the wire) are from this host; ``inside`` is None where
-    no container was looked into.  ``kind`` is that of the project's container.
+    no container was looked into, and ``absent`` then why.  ``kind`` is that of the project's
+    container.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Seen(NamedTuple):
     secrets: Secrets | None = None
     report: Mapping[str, Any] | None = None
     inside: InContainer | None = None
+    absent: NoContainer | None = None
     sync: Sync = Sync()
     kind: str = "none"
     hanging: tuple[str, ...] = ()  # those before it that hang, where the client runs
@@ -122,6 +124,8 @@ def _container(seen: Seen, host: Host) -> tuple[Judged, tuple[Step, ...]]:
     """What the container shows of this server."""
     rows = seen.compiled.plan.egress.rows
     wish = wish_of(host.planned, rows)
+    if seen.inside is None and seen.absent is not None:
+        return Judged(judge_absence(seen.absent, host.at, contained=seen.kind != "none")), ()
     if seen.inside is None or wish is None:
         return Judged(), ()
     aim = Aim(wish, host.at, seen.sync, seen.kind, seen.gateway.answers, rows)

@@ -141,6 +141,7 @@ async def _climb(
             secrets=tried.secrets,
             report=tried.report,
             inside=there if isinstance(there, InContainer) else None,
+            absent=there if isinstance(there, NoContainer) else None,
             sync=await looks.sync,
             kind=asked.target.kind,
             hanging=await _hanging(name, asked, tries, there),
