@@ -222,9 +222,10 @@ def _box(part: Part, place_: tuple[int, int, int, int], texts: list[tuple[str, s
 
 def outcome(chain: Chain) -> str:
     """How a server does, in a few words."""
-    if chain.mark in {Mark.BROKEN, Mark.REMARK} and chain.verdicts:
-        return f"{chain.mark.value}, {chain.summary}"
-    return chain.summary if chain.works else f"{chain.mark.value}, {chain.summary}"
+    if chain.works:
+        return chain.summary
+    word = "does not work" if chain.mark is Mark.BROKEN else chain.mark.value
+    return f"{word}, {chain.summary}"
 
 
 def _said(chain: Chain) -> Iterator[tuple[str, str]]:
