@@ -96,6 +96,7 @@ def remove(
     format: o.AsFormat = o.Format.TEXT,  # noqa: A002
 ) -> None:
     """Take back what `init` and `sync` wrote for this project; what you changed since stays."""
+    from mcpconf.cli.compile_commands import leave
     from mcpconf.devcontainer.find import roots_of
     from mcpconf.devcontainer.init import plan_remove
     from mcpconf.readers.target import find_target, find_targets
@@ -113,7 +114,8 @@ def remove(
         if planned:
             _show(planned, format, written=False)
         raise typer.Exit(Exit.FINDINGS if planned or there else Exit.DONE)
-    report.findings(_taken_back(planned, targets, places, format))
+    left = _taken_back(planned, targets, places, format)
+    report.findings(left)
     if planned:
         report.say("taken back; rebuild the container")
     if "ddev" in there and "MCPCONF_HOOK" not in os.environ:
@@ -121,6 +123,7 @@ def remove(
     if not planned and "ddev" not in there:
         gone = "what sync wrote for this project is gone"
         report.say(gone if there else "there is nothing of mcpconf's in this project")
+    leave(left)
 
 
 def _taken_back(
