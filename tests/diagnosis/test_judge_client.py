@@ -132,7 +132,7 @@ def test_a_proxy_is_nobodys_business_elsewhere(house: Any) -> None:
 def test_a_slow_process(house: Any) -> None:
     found = server(house())
     assert codes(judge_client(using(found, seconds=4.2), memory()).causes) == ["MC285"]
-    assert judge_client(using(found, seconds=1.9), memory()).causes == ()
+    assert judge_client(using(found, seconds=2.9), memory()).causes == ()
 
 
 # --- what is read -----------------------------------------------------------------------------

@@ -28,6 +28,7 @@ SECONDS = 8.0  # for a handshake
 WIRE = 7.0  # for a server that is asked without them
 _SOON = 1.5  # then the wire is asked beside the handshake
 _LAST = 0.3
+_LAST_WORDS = 2000  # characters
 _PROBE = 3.0  # what the client waits for an answer to its first probe (fact 56)
 _NOT_BEYOND = (  # what the gateway says of itself and of processes: the wire would add nothing
     "secret-missing helper-failed stale-route unknown-server spawn-failed server-exited "
@@ -105,7 +106,10 @@ async def attempt(one: Try, world: World) -> Tried:
     secrets, report = await beyond
     if outcome.late and one.route is not None:
         outcome = await asyncio.to_thread(_blamed, outcome, one, world, clock)
-    return Tried(Heard("host", outcome, seconds), secrets, report)
+    if outcome.tools is None and one.route is not None and _is_process(one):
+        outcome = await asyncio.to_thread(_with_last_words, outcome, one, world)
+    probed = await _probed(one, world) if outcome.tools else None
+    return Tried(Heard("host", outcome, seconds, probed), secrets, report)
 
 
 async def _greet(one: Try, world: World, hear: Callable[[Outcome], None]) -> Outcome:
@@ -167,6 +171,15 @@ def _of_process(outcome: Outcome, one: Try, world: World) -> Outcome:
         if line and not line.endswith(" 0"):
             return outcome._replace(code="server-garbage", message=_GARBAGE)
     return outcome._replace(code="server-silent", message=f"no answer within {SECONDS:g} s")
+
+
+def _with_last_words(outcome: Outcome, one: Try, world: World) -> Outcome:
+    """With what the process has written to its standard error last."""
+    with suppress(NoAnswer, Failure):
+        path = f"/stderr/{world.project}/{one.server}"
+        said = read(world.places.gateway, path, timeout=1.0)
+        return outcome._replace(words=said[-_LAST_WORDS:])
+    return outcome
 
 
 def _is_process(one: Try) -> bool:

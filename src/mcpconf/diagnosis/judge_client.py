@@ -29,7 +29,7 @@ _SHOWS = {
     "MC293": Shows("! Needs authentication", "needs-auth"),
     "MC295": Shows("✘ Failed to connect — ECONNREFUSED: Unable to connect…", "failed"),
 }
-_SOON = 2.0  # seconds: what `claude -p` waits for (fact 61)
+_SOON = 3.0  # seconds: `claude -p` waits 2 (fact 61); less may be this machine's own haste
 _HASH = 16
 
 

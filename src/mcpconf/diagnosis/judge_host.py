@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mcpconf import __version__
 from mcpconf.contract import Route, Routes, dump_routes
 from mcpconf.diagnosis.evidence import RESTART, START, SYNC, Host, Judged
-from mcpconf.diagnosis.judge_trouble import behind
+from mcpconf.diagnosis.judge_trouble import behind, of_process
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.origin import Origin, Source
@@ -24,6 +24,8 @@ def judge_host(host: Host) -> Judged:
         causes += _known(host, host.planned.route)
         causes += behind(host)
         mentions += _other_version(host)
+    elif not host.inside:
+        causes += of_process(host)
     if causes and host.written.blocked and any(v.remedy is SYNC for v in causes):
         causes += (Verdict(Rung.CONFIG, f) for f in host.written.blocked)
     return Judged(tuple(causes), tuple(mentions))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mcpconf.diagnosis.container_terms import hidden
 from mcpconf.diagnosis.evidence import RESTART, Host
 from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
+from mcpconf.names import quote
 
 _LOGIN_IS_OLD = ("expired", "refreshable")
 _GATEWAY_HAS_NOT = "is not set where the gateway runs"
@@ -24,8 +26,8 @@ def behind(host: Host) -> Iterator[Verdict]:
     code = host.code or (missing.code if missing else "")
     if code in _SECRETS:
         yield _SECRETS[code](host)
-    elif code in _PROCESS:
-        yield _process(host, _PROCESS[code])
+    else:
+        yield from of_process(host)
 
 
 # --- secrets and logins -----------------------------------------------------------------------
@@ -110,19 +112,30 @@ class _Kind(NamedTuple):
 
 
 _PROCESS = {
-    "spawn-failed": _Kind("MC207", "the gateway cannot start {name}"),
-    "server-exited": _Kind("MC209", "{name} ends as soon as the gateway starts it"),
-    "server-silent": _Kind("MC210", "{name} starts on the host and says nothing"),
+    "spawn-failed": _Kind("MC207", "{name} cannot be started on this host"),
+    "server-exited": _Kind("MC209", "{name} ends as soon as it is started on this host"),
+    "server-silent": _Kind("MC210", "{name} starts on this host and says nothing"),
+    "timeout": _Kind("MC210", "{name} starts on this host and says nothing"),
     "server-garbage": _Kind("MC211", "{name} writes something else than MCP to its output"),
+    "protocol": _Kind("MC282", "{name} refuses the handshake"),
 }
 
 
-def _process(host: Host, kind: _Kind) -> Verdict:
+def of_process(host: Host) -> Iterator[Verdict]:
+    """Why a process that was started on this host does not answer; it may be the gateway's."""
+    for_sure = host.planned.classified.remote is None or host.code.startswith(("server-", "spawn-"))
+    if host.code not in _PROCESS or not for_sure:
+        return
+    kind = _PROCESS[host.code]
     code = "MC208" if "ermission denied" in host.words else kind.code
+    said = host.heard.outcome.words if host.heard else ""
+    last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
+    notes = (host.words, f"it said last: {quote(hidden(last), 200)}" if last else "")
+    rung = Rung.MCP if code == "MC282" else Rung.COMMAND
     text = kind.text.format(name=host.name)
-    found = host.verdict(Rung.COMMAND, code, text, (host.words,)).finding
+    found = host.verdict(rung, code, text, tuple(filter(None, notes))).finding
     way = ("start the command of the entry by hand, in a shell on the host",)
-    return Verdict(Rung.COMMAND, found._replace(origin=host.at.at("command"), help=way))
+    yield Verdict(rung, found._replace(origin=host.at.at("command"), help=way))
 
 
 # --- beyond the gateway -----------------------------------------------------------------------
