@@ -99,6 +99,40 @@ def test_its_last_words_are_told_without_its_secret(box: Box) -> None:
     assert "rejected" in str(finding.notes)
 
 
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        ("npm warn exec The following package was not found and will be installed: x@1", "MC285"),
+        ("Downloading numpy (15.8MiB)", "MC285"),
+        ("waiting for the database", "MC210"),
+    ],
+)
+def test_who_is_still_being_installed_is_only_slow(box: Box, says: str, code: str) -> None:
+    box.engine.put("/usr/local/bin/npx", f"#!/bin/sh\necho '{says}' >&2\nexec sleep 60\n")
+    wish = starts("npx", "-y", "x")
+    causes, _, seen = found(box, wish, seconds=3.0)
+    assert causes == [code]
+    notes = box.judged(wish, seen).causes[0].finding.notes
+    assert says[:30] in str(notes)
+
+
+def test_the_wire_is_asked_from_inside(box: Box) -> None:
+    with gateway("x") as port:
+        url = f"http://127.0.0.1:{port}/mcp"
+        target = {"url": url, "seconds": 4.0, "headers": {}, "proxy": ""}
+        as_agent = {**target, "header_vars": {"Authorization": "Bearer ${TOKEN}"}}
+        box.engine.env["TOKEN"] = "x"
+        seen = box.look(wire={"far": target, "near": as_agent})
+    statuses = {
+        name: [s["status"] for s in report["stations"] if s["station"] == "call"]
+        for name, report in seen.wire.items()
+    }
+    assert 401 in statuses["far"]
+    assert statuses["near"]
+    assert 401 not in statuses["near"]
+    assert not seen.works("far")
+
+
 def test_variables_of_the_container_are_put_in_there(box: Box) -> None:
     needs = ECHO.replace(
         "import json, sys", "import json, os, sys\nassert os.environ['KEY'] == 'k1'"

@@ -23,6 +23,10 @@ _NOISE = re.compile(
     r"complete log of this run|^npm (error|ERR!)\s*$|^npm notice|^\[notice\]|^\s*at |^\s*\^+\s*$"
     r"|^Node\.js v"
 )
+_LOADS = re.compile(
+    r"will be installed|^Downloading|^Preparing|^Resolved \d|^Building|^Collecting |^Installed \d",
+    re.MULTILINE,
+)
 _MEANS = (
     (
         re.compile(r"\bE404\b|No matching distribution|not found in the package registry"),
@@ -120,10 +124,15 @@ def _unanswered(said: tuple[str, ...], tried: Tried, seen: InContainer, aim: Aim
     if tried.code == "protocol":
         text = f"{aim.name} refuses the handshake in the container {quote(seen.name)}"
         return _verdict("MC282", text, aim, said, rung=Rung.MCP)
+    if tried.code in {"timeout", ""} and _LOADS.search(tried.words):
+        text = f"{aim.name} was still being installed in the container {quote(seen.name)}"
+        notes = (f"waited for {tried.seconds:.0f} seconds; Claude Code waits for 30", *said)
+        return _verdict("MC285", text, aim, notes, *_try_it(seen, aim, "let it finish once"))
     if tried.code in {"timeout", ""}:
         refused = meanwhile(tried, seen)
         text = f"{aim.name} starts in the container {quote(seen.name)}, and says nothing"
-        notes = (f"waited for {tried.seconds:.0f} seconds", *_unset(seen, aim), *refused)
+        waited = f"waited for {tried.seconds:.0f} seconds"
+        notes = (waited, *said, *_unset(seen, aim), *refused)
         return _verdict("MC210", text, aim, notes, *_try_it(seen, aim))
     return None
 
@@ -140,7 +149,7 @@ def _verdict(
     return Verdict(rung, Finding(code, text, aim.at, notes, ways), None, remedy)
 
 
-def _try_it(seen: InContainer, aim: Aim) -> tuple[str, ...]:
+def _try_it(seen: InContainer, aim: Aim, why: str = "see for yourself") -> tuple[str, ...]:
     """How to see it with one's own eyes; words that a shell would read otherwise are left out."""
     command, args = aim.wish.entry.get("command"), aim.wish.entry.get("args")
     words = [command, *(args if isinstance(args, list) else ())]
@@ -148,12 +157,12 @@ def _try_it(seen: InContainer, aim: Aim) -> tuple[str, ...]:
     masked = [word for word, _ in mask_args(whole)]
     line = " ".join(masked) if len(whole) == len(words) else "its command"
     if aim.kind == "ddev":
-        return (f"see for yourself: ddev ssh -s claude, then: {line}",)
+        return (f"{why}: ddev ssh -s claude, then: {line}",)
     plain = all(_PLAIN.fullmatch(word) for word in (seen.engine, seen.name) if word)
     if not seen.engine or not plain:
-        return (f"see for yourself, in the container: {line}",)
+        return (f"{why}, in the container: {line}",)
     user = f"-u {seen.user} " if seen.user else ""
-    return (f"see for yourself: {seen.engine} exec -it {user}{seen.name} {line}",)
+    return (f"{why}: {seen.engine} exec -it {user}{seen.name} {line}",)
 
 
 def _means(words: str) -> tuple[str, ...]:

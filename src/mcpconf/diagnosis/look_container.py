@@ -43,6 +43,7 @@ _RECENT = 900.0  # seconds for which what was refused still counts
 _AFTER = 2.0  # seconds by which clocks, and what is written down, may differ
 _THREADS = 16
 _FACTS = 7.0  # seconds for what is a matter of milliseconds where nothing is in the way
+_SHELL = 2.5  # seconds for a login shell to say its PATH
 _ENGINE = 3.0  # seconds for an engine to say something about a container
 
 
@@ -92,7 +93,7 @@ def look(container: Container, asked: Look) -> InContainer | NoContainer:
         seen = inspection.inspect(container, _ENGINE)
     except NoAnswer as why:
         return NoContainer(why.kind, str(why), why.help)
-    who = agent.at_home(container, agent.agent_of(seen, asked.project), _ENGINE)
+    who = agent.at_home(container, agent.agent_of(seen, asked.project), _SHELL)
     with ThreadPoolExecutor(_THREADS) as pool:
         found = _together(pool, container, who, asked)
     fire = found.fire
@@ -126,7 +127,7 @@ def _together(
     no_tries: Mapping[str, Tried] = {}
     held = pool.submit(lambda: _held(container, who, commands, seconds))
     tries = pool.submit(lambda: _tries(container, who, asked))
-    reach = pool.submit(look_reach.reach, container, who, max(2, round(min(asked.seconds, 5))))
+    reach = pool.submit(_reach, container, who, asked)
     fire = pool.submit(look_firewall.look, container, seconds)
     blocked = pool.submit(look_firewall.refused, container, _RECENT, seconds)
     client = pool.submit(look_client_there.look, container, who, names, seconds)
@@ -138,6 +139,8 @@ def _together(
     there = taken("the client's files", client, ClientThere("", {}, {}, {}))
     fired = taken("the firewall", fire, Fire())
     reached = taken("the way to the gateway", reach, Reach())
+    if reached.state == "unseen" and reached.words:
+        unseen.append(f"the way to the gateway: {quote(reached.words, 200)[1:-1]}")
     return InContainer(
         name=container.name,
         engine=called(container.engine),
@@ -156,6 +159,12 @@ def _together(
 
 def _held(container: Container, who: Agent, commands: Sequence[str], seconds: float) -> Held | None:
     return look_script.held(container, who, commands, seconds)
+
+
+def _reach(container: Container, who: Agent, asked: Look) -> Reach:
+    if all(wish.way != "gateway" for wish in asked.wishes):
+        return Reach()
+    return look_reach.reach(container, who, max(2, round(min(asked.seconds, 5))))
 
 
 def _tries(container: Container, who: Agent, asked: Look) -> Mapping[str, Tried]:

@@ -136,7 +136,7 @@ async def _try(
     return Tried(
         tools=outcome.tools,
         code=outcome.code,
-        words=outcome.words or outcome.message,
+        words=outcome.words or ("" if outcome.code == "timeout" else outcome.message),
         exit=outcome.exit,
         seconds=seconds,
         began=clock,

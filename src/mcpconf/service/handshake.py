@@ -141,7 +141,8 @@ async def handshake(
         if talk.noise and not talk.heard:
             text = "it writes something else than MCP to its output"
             return Outcome(code="server-garbage", message=text, words=talk.noise)
-        return said
+        words.cancel()
+        return said._replace(words=await words) if said.code == "timeout" else said
     except (Gone, BrokenPipeError, ConnectionResetError) as gone:
         return await _ended(process, words, str(gone) or "it has ended", talk.noise)
     finally:
@@ -247,8 +248,9 @@ async def last_words(process: asyncio.subprocess.Process) -> str:
     """What the process wrote last to stderr, of which only the end is kept, without blank lines."""
     assert process.stderr is not None
     kept = b""
-    while piece := await process.stderr.read(4096):
-        kept = (kept + piece)[-4096:]
+    with suppress(asyncio.CancelledError):  # then it is what was there so far
+        while piece := await process.stderr.read(4096):
+            kept = (kept + piece)[-4096:]
     lines = kept.decode("utf-8", "replace").splitlines()
     return "\n".join(line for line in lines if line.strip())
 
