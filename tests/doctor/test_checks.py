@@ -34,6 +34,7 @@ from mcpconf.diagnosis.look_inside import Inside
 from mcpconf.doctor_codes import DOCTOR
 from mcpconf.readers.around import Target
 from tests.doctor import samples
+from tests.parity.oracle import VERSIONS, client_path
 
 VERSION = mcpconf.__version__
 OLDER = next(v for v in CLIENTS if v != NEWEST)
@@ -104,6 +105,22 @@ def test_a_program_that_is_none_has_no_version(tmp_path: Path) -> None:
     loud.write_text("#!/bin/sh\necho nonsense\nexit 3\n")
     loud.chmod(0o755)
     assert checks_host.version_of(str(loud)) == ""
+
+
+@pytest.mark.client
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_real_client_says_its_version_and_closes_its_file(version: str, tmp_path: Path) -> None:
+    path = client_path(version)
+    if path is None:
+        assert "CI" not in os.environ, "python -m tests.parity.install_clients"
+        pytest.skip("python -m tests.parity.install_clients")
+    assert checks_host.version_of(str(path)) == version
+    subprocess.run(
+        [str(path), "mcp", "add", "-s", "user", "x", "--", "true"],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, cwd=tmp_path,
+        capture_output=True, check=True, umask=0o022,
+    )  # fmt: skip
+    assert (tmp_path / ".claude.json").stat().st_mode & 0o777 == 0o600, "no alarm of ours by itself"
 
 
 def test_how_it_is_installed() -> None:
@@ -321,7 +338,8 @@ def test_what_a_container_says() -> None:
     assert 498 < late.skew < 501
     assert look_inside.read("now \x1b[2J\nfault rm -rf\nproxy a b\n", now, now) == Inside()
     checks = checks_container.inside_checks("shop", found, NEWEST)
-    assert [said(c)[0] for c in checks] == [OK, OK, WARN]
+    assert [said(c)[0] for c in checks] == [OK, OK, WARN, OK]
+    assert checks[-1].text.startswith("HTTP_PROXY;")
     assert said(checks_container.judged_clock("shop", 500.0)) == (WARN, ("MC134",))
     assert said(checks_container.judged_clock("shop", None)) == (UNKNOWN, ())
     assert said(checks_container.judged_claude_inside(OLDER, NEWEST)) == (WARN, ("MC131",))

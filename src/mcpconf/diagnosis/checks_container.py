@@ -122,10 +122,13 @@ def inside_checks(name: str, said: Inside | str, asked: str) -> list[Check]:
         return [Check("in the container", State.UNKNOWN, said)]
     bundle = Bundle(BUNDLE, said.bundle, said.fault) if said.bundle else None
     certificates = judged_certificates(bundle, name)._replace(name="its certificates")
+    proxies = ", ".join(said.proxies)
+    way = f"{proxies}; the firewall has to let it through" if proxies else "none is set"
     return [
         judged_claude_inside(said.claude, asked),
         judged_clock(name, said.skew),
         certificates,
+        Check("its proxies", State.OK, way),
     ]
 
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import mcpconf
-from mcpconf.clients import CLIENTS, NEWEST
+from mcpconf.clients import CLIENTS
 from mcpconf.diagnosis.check import Check, Given, State, judged
 from mcpconf.diagnosis.model import Remedy
 from mcpconf.errors import Failure
@@ -130,11 +130,6 @@ def judged_claude(version: str, asked: str) -> Check:
     known = ", ".join(CLIENTS)
     text = f"{version}, taken for {asked} (mcpconf knows {known})"
     return Check("Claude Code", State.OK, text)
-
-
-def newest() -> str:
-    """The newest version that mcpconf knows."""
-    return NEWEST
 
 
 # --- the gateway ------------------------------------------------------------------------------
