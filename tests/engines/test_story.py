@@ -68,6 +68,15 @@ def figures(rows: list[Session]) -> str:
     return "\n".join([*lines, f"  load {os.getloadavg()[0]:.1f}"])
 
 
+def test_the_host_knows_that_all_is_well(story: Story) -> None:
+    said = story.host.addon("claude-mcp", "hook", "post-start")
+    assert "the firewall of Claude Code's container holds" in said.err, said
+    waited = json.loads(story.host.run("mcpconf", "wait", "--format", "json").out)
+    states = {server["name"]: server["state"] for server in waited["servers"]}
+    ready = dict.fromkeys(SERVERS[1:], "ready")
+    assert states == {"exa": "container", **ready}, waited
+
+
 def test_everything_else_is_out_of_reach(story: Story) -> None:
     with attacked(story) as suite:
         checks = everything(suite, story)
