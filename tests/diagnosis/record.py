@@ -38,7 +38,9 @@ def record(version: str) -> dict[str, dict[str, Any]]:
 def ask(group: Group, root: Path, client: Path) -> dict[str, dict[str, Any]]:
     """One list and one session of a group's world."""
     entries = {name: row.entry for name, row in group.rows.items() if row.entry}
-    files = {"{HOME}/.claude.json": {"mcpServers": entries}, **group.files}
+    projects = {"{PROJ}": {"disabledMcpServers": list(group.disabled)}}
+    own = {"mcpServers": entries, "projects": projects}
+    files = {"{HOME}/.claude.json": own, **group.files}
     case = {"files": files, "env": group.env, "nowait": not group.wait}
     world = build(case, root / "session")
     session = oracle.session(world, client, [])["session"]
@@ -77,15 +79,15 @@ def neutral(text: str, root: Path) -> str:
 
 
 def main() -> int:
-    """Write the file; versions that are not asked stay as they are."""
+    """Write the file after each version; versions that are not asked stay as they are."""
     recorded = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     for version in sys.argv[1:] or oracle.VERSIONS:
         for name, said in record(version).items():
             row = recorded.setdefault(name, {"code": said["code"]})
             row["code"] = said.pop("code")
             row[version] = said
-    text = json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True)
-    FILE.write_text(text + "\n", "utf-8")
+        text = json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True)
+        FILE.write_text(text + "\n", "utf-8")
     return 0
 
 

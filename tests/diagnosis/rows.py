@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.parity.loopback import closed_port
 
-from .servers import deaf, faulty, over_tls
+from .servers import deaf, faulty, other_protocol, over_tls
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 GOOD = {"Authorization": "Bearer good"}
@@ -42,6 +42,7 @@ class Group:
     rows: dict[str, Row]
     env: dict[str, str] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
+    disabled: tuple[str, ...] = ()
     wait: bool = True
 
 
@@ -109,16 +110,16 @@ def quick(at: Mapping[str, str], held: contextlib.ExitStack, root: Path) -> Grou
         "{HOME}/.claude/.credentials.json": {"mcpOAuth": keys},
         "{PROJ}/.mcp.json": {"mcpServers": {"unapproved": http(f"{at['none']}/json/unapproved")}},
     }
-    return Group(rows, {"NODE_EXTRA_CA_CERTS": str(root / "cas.pem")}, files)
+    return Group(rows, {"NODE_EXTRA_CA_CERTS": str(root / "cas.pem")}, files, ("disabled",))
 
 
 def network(at: Mapping[str, str], held: contextlib.ExitStack, root: Path) -> dict[str, Row]:
     """Down to TLS."""
     tls = {
         fault: held.enter_context(over_tls(root, fault))
-        for fault in ("self-signed", "wrong-name", "expired-certificate")
+        for fault in ("self-signed", "wrong-name", "expired-certificate", "not-yet")
     }
-    trusted = [root / "wrong-name.pem", root / "expired-certificate.pem"]
+    trusted = [root / f"{fault}.pem" for fault in tls if fault != "self-signed"]
     (root / "cas.pem").write_text("".join(p.read_text() for p in trusted))
     plain = at["none"]
     return {
@@ -133,6 +134,8 @@ def network(at: Mapping[str, str], held: contextlib.ExitStack, root: Path) -> di
         "plain-to-tls": Row(
             "MC254", http(f"{tls['self-signed'].replace('https:', 'http:')}/json/x")
         ),
+        "not-yet": Row("MC252", http(f"{tls['not-yet']}/json/x")),
+        "not-http": Row("MC277", http(f"{held.enter_context(other_protocol())}/mcp")),
         "cut": Row("MC249", http(f"{plain}/cut/cut")),
     }
 
@@ -159,6 +162,9 @@ def refusals(at: Mapping[str, str]) -> dict[str, Row]:
         "away": Row("MC274", http(f"{plain}/go307away/away", headers=GOOD)),
         "403": Row("MC264", http(f"{plain}/403/x")),
         "403-bearer": Row("MC264", http(f"{plain}/403/x", headers=BAD)),
+        "scope": Row("MC225", http(f"{oauth}/scope/x")),
+        "scope-bearer": Row("MC225", http(f"{oauth}/scope/x", headers=GOOD)),
+        "helper": Row("MC222", http(f"{oauth}/login/x", headersHelper="exit 1")),
         "403-oauth": Row("MC264", http(f"{oauth}/403/x")),
         "tools-401": Row("MC284", http(f"{plain}/tools401/x")),
         "tools-401-bearer": Row("MC284", http(f"{plain}/tools401/x", headers=BAD)),
@@ -185,6 +191,7 @@ def answers(at: Mapping[str, str]) -> dict[str, Row]:
         "not-rpc": Row("MC277", http(f"{plain}/not-rpc/x")),
         "empty": Row("MC276", http(f"{plain}/empty/x")),
         "204": Row("MC276", http(f"{plain}/204/x")),
+        "page-as-old": Row("MC272", {"type": "sse", "url": f"{plain}/html/x"}),
         "new-as-old": Row("MC279", {"type": "sse", "url": f"{plain}/json/x"}),
         "old-as-new": Row("MC280", http(f"{plain}/sse/x")),
         "future": Row("MC281", http(f"{plain}/future/x")),
@@ -221,6 +228,7 @@ def remembered(at: Mapping[str, str]) -> dict[str, Row]:
         "cached": Row("MC290", http(f"{at['none']}/json/cached")),
         "tokenless": Row("MC291", http(f"{at['none']}/json/tokenless")),
         "unapproved": Row("MC031", {}),
+        "disabled": Row("MC033", http(f"{at['none']}/json/disabled")),
     }
 
 

@@ -11,6 +11,7 @@ import datetime as dt
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,9 @@ class Faulty(Remote):
             self.reply(200, {**wrong, "error": {"code": -32603, "message": "no licence"}})
         elif behaviour == "tools-error" and method == "tools/list":
             self.reply(200, {**wrong, "error": {"code": -32603, "message": "no database"}})
+        elif behaviour == "scope":
+            more = 'Bearer error="insufficient_scope", scope="write"'
+            self.reply(403, {"error": "insufficient_scope"}, WWW_Authenticate=more)
         elif behaviour == "not-rpc":
             self.reply(200, {"status": "ok"})
         elif behaviour == "future" and method == "initialize":
@@ -122,13 +126,16 @@ def faulty(mode: str = "none", elsewhere: str = "") -> Iterator[Server]:
 
 @contextlib.contextmanager
 def over_tls(folder: Path, fault: str) -> Iterator[str]:
-    """A TLS server whose certificate is `self-signed`, for a `wrong-name`, or `expired`."""
+    """A TLS server whose certificate is of nobody, for a `wrong-name`, `expired…` or `not-yet`."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / f"{fault}.pem")
     name = "other.example" if fault == "wrong-name" else "127.0.0.1"
-    end = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    dates = {"not_before": end - dt.timedelta(days=9), "not_after": end}
-    issued = authority.issue_cert(name, **(dates if fault.startswith("expired") else {}))
+    now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
+    dates = {
+        "expired-certificate": {"not_before": now - 9 * day, "not_after": now - day},
+        "not-yet": {"not_before": now + day, "not_after": now + 9 * day},
+    }
+    issued = authority.issue_cert(name, **dates.get(fault, {}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     issued.configure_cert(context)
     with faulty() as server:
@@ -148,4 +155,21 @@ def deaf() -> Iterator[str]:
             waiting = held.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def other_protocol() -> Iterator[str]:
+    """A port that greets as an SSH server does."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                    connection.recv(4096)
+                    connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

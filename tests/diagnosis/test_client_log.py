@@ -17,7 +17,16 @@ from tests.conftest import House, build
 SAID = json.loads(Path(__file__).with_name("said.json").read_text("utf-8"))
 VERSIONS = ("2.1.328", "2.1.197")
 UNKNOWN = {"refuses", "tools-401"}  # 2.1.197 has only the server's words, or none, for these
-WORKS = {"healthy", "slow", "starved", "cached", "tokenless", "unapproved", "old-as-new"}
+WORKS = {
+    "healthy",
+    "slow",
+    "starved",
+    "cached",
+    "tokenless",
+    "unapproved",
+    "old-as-new",
+    "disabled",
+}
 SILENT = {"no-config", "no-gateway", "tools-error"}  # the log has no word of it
 SECRET = "k3y-s3cret"
 SERVERS = {"my.srv": {"type": "http", "url": "https://h/mcp", "headers": {"X-Api-Key": SECRET}}}

@@ -26,7 +26,7 @@ FAILED = Phrase(
     r"\"status\": ?\"failed\"|mcp servers? failed",
     "245 240 260n 262a 263k 268 207 209 278 210 250 271 272 208 211 246 247 248 249 251 "
     "252 253 "
-    "254 255 266 267 269 270 273 274 275 276 277 279 280 281 282 286 264a 297a 021 215c "
+    "254 255 266 267 269 270 273 274 275 276 277 279 280 281 282 286 264a 225a 297a 021 222h 215c "
     "203c 205c",
     "anything may be wrong: 2.1.197 prints no more than this, the reason is in its log",
 )

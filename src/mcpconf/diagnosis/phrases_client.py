@@ -104,7 +104,7 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     Phrase(
         r"authentication required for http server.*after http 403",
-        "264",
+        "264 225",
         "HTTP 403. Claude Code takes it for a wish to sign in; signing in does not mend it",
     ),
     Phrase(
@@ -120,8 +120,8 @@ CLIENT: tuple[Phrase, ...] = (
     Phrase(
         r"registration is deferred|unauthorizederror|^(?:error: )?unauthorized\b|"
         r"authentication required for http server.*after http 401",
-        "223n 263k 293 224 267",
-        "HTTP 401 from a server that offers a login",
+        "223n 263k 293 224 225 267 222h",
+        "HTTP 401, or 403 for want of a right, from a server that offers a login",
     ),
     Phrase(
         r"! needs auth",
