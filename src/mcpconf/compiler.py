@@ -63,7 +63,11 @@ def compile_project(
     layers = Layers(around.shipped, policy, around.stacks)
     planned = plan([classify(s, facts) for s in surveyed.active()], terms, layers)
     findings = (*surveyed.findings, *facts.findings, *policy_findings, *planned.findings)
-    if planned.routes.routes and target.doubt and not (policy.gateway or policy.gateway_listen):
+    if (
+        planned.routes.routes
+        and target.doubt
+        and not (policy.gateway.rpartition(":")[0] or policy.gateway_listen)
+    ):
         findings = (*findings, _doubt(target))
     artifacts = emit(planned, target.project, token)
     return Compilation(surveyed, planned, chosen_stacks(layers), artifacts, findings)

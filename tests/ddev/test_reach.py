@@ -88,6 +88,26 @@ def test_a_doubt_is_said_until_the_user_has_decided(house, folder: str) -> None:
     assert "MC127" not in built.run("sync", env=env).err, "nothing is behind it"
 
 
+@pytest.mark.parametrize(
+    ("folder", "inside", "name"),
+    [
+        (".ddev", ".ddev/mcpconf/container", ALIAS),
+        (".devcontainer", ".devcontainer/mcpconf", DDEVS),
+    ],
+)
+def test_another_port_keeps_the_name(house, folder: str, inside: str, name: str) -> None:
+    ray = {"mcpServers": {"ray": {"type": "http", "url": "http://localhost:2411/mcp"}}}
+    built = house({"home/.claude.json": ray, f"project/{folder}/config.yaml": "name: x\n"})
+    built.put("home/.config/mcpconf/mcpconf.toml", 'gateway = ":8899"\n')
+    env = {"DOCKER_HOST": "tcp://192.0.2.1:2376"}
+    assert built.run("sync", env=env).code == 0
+    bridge = json.loads((built.project / inside / "bridge.json").read_text())
+    if sys.platform == "linux":
+        assert bridge["gateway"] == {"host": name, "port": 8899}
+    built.put("home/.config/mcpconf/mcpconf.toml", 'gateway = ":0"\n')
+    assert built.run("sync", env=env).code == 1
+
+
 def test_a_dev_container_on_colima_is_told_the_address(house) -> None:
     ray = {"mcpServers": {"ray": {"type": "http", "url": "http://localhost:2411/mcp"}}}
     built = house({"home/.claude.json": ray, "project/.devcontainer/devcontainer.json": "{}"})

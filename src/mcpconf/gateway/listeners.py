@@ -20,7 +20,7 @@ _BACKLOG = 512
 _MOST_FILES = 65536
 _RESERVED = 1024  # descriptors for children and upstreams
 _ANOTHER_PORT = (
-    'end that program, or put `gateway = "host.docker.internal:PORT"` with another port into '
+    'end that program, or put `gateway = ":PORT"` with another port into '
     "~/.config/mcpconf/mcpconf.toml and run `mcpconf sync` (for `gateway run` alone: `--port N`)"
 )
 

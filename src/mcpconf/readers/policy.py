@@ -57,9 +57,11 @@ class Policy(NamedTuple):
 
 
 def gateway_address(policy: Policy, default: GatewayAddress) -> GatewayAddress:
-    """Where containers reach the gateway: what the user says, else what the container says."""
+    """Where containers reach the gateway: what the user says, perhaps a port alone, else default."""
     host, colon, port = policy.gateway.rpartition(":")
-    return GatewayAddress(host, int(port)) if colon and port.isdigit() else default
+    if not (colon and port.isdigit()):
+        return default
+    return GatewayAddress(host or default.host, int(port))
 
 
 def read_policy(

@@ -192,7 +192,7 @@ class _Reader:
         value = self._table.get("gateway", "")
         host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
         number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0  # noqa: PLR2004
-        plain = bool(host) and all(c.isascii() and (c.isalnum() or c in ".-_[]:") for c in host)
+        plain = all(c.isascii() and (c.isalnum() or c in ".-_[]:") for c in host)
         if value == "" or (plain and 0 < number < 65536):  # noqa: PLR2004
             return str(value)
         self._wrong("gateway", 'an address such as "host.docker.internal:8811"')
