@@ -30,14 +30,12 @@ class Answers:
     """What is said of each fault, as it comes."""
 
     def __init__(
-        self, jobs: Iterable[tuple[str, Callable[[], Answer]]], at_once: int = AT_ONCE
+        self, jobs: Iterable[tuple[str, Callable[[], Any]]], at_once: int = AT_ONCE
     ) -> None:
         self._pool = ThreadPoolExecutor(at_once, "ask")
-        self._answers: dict[str, Future[Answer]] = {
-            name: self._pool.submit(job) for name, job in jobs
-        }
+        self._answers: dict[str, Future[Any]] = {name: self._pool.submit(job) for name, job in jobs}
 
-    def __getitem__(self, name: str) -> Answer:
+    def __getitem__(self, name: str) -> Any:
         return self._answers[name].result(_WAIT)
 
     def __enter__(self) -> Self:

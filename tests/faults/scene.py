@@ -227,10 +227,16 @@ class Scene:
 
     def explain(self, name: str) -> dict[str, Any]:
         """What ``explain --live`` says of one server, with its exit code."""
-        said = self.mcpconf("explain", name, "--live", "--format", "json")
+        (server,) = self._explained(name)
+        return server
+
+    def explain_all(self) -> list[dict[str, Any]]:
+        return self._explained()
+
+    def _explained(self, *names: str) -> list[dict[str, Any]]:
+        said = self.mcpconf("explain", *names, "--live", "--format", "json")
         assert said.code in (0, 1), said.out + said.err
-        (server,) = json.loads(said.out)["servers"]
-        return {**server, "exit": said.code, "err": said.err}
+        return [{**s, "exit": said.code, "err": said.err} for s in json.loads(said.out)["servers"]]
 
     def plain(self, text: str) -> str:
         """A text without what differs from run to run."""
