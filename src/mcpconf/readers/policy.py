@@ -57,7 +57,7 @@ class Policy(NamedTuple):
 
 
 def gateway_address(policy: Policy, default: GatewayAddress) -> GatewayAddress:
-    """Where containers reach the gateway: what the user says, perhaps a port alone, else default."""
+    """Where containers reach the gateway, by the user (perhaps a port alone), else by default."""
     host, colon, port = policy.gateway.rpartition(":")
     if not (colon and port.isdigit()):
         return default
