@@ -83,7 +83,9 @@ class Box:
 
     @property
     def container(self) -> Container:
-        found = look_container.find(Place(self.host, (PROJECT,)), self.engine.environ)
+        found = look_container.find(
+            Place(self.host, (PROJECT,)), self.engine.environ, patience=30.0
+        )
         assert isinstance(found, Container), found
         return found
 

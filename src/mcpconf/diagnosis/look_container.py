@@ -42,9 +42,9 @@ from mcpconf.names import quote
 _RECENT = 900.0  # seconds for which what was refused still counts
 _AFTER = 2.0  # seconds by which clocks, and what is written down, may differ
 _THREADS = 16
-_FACTS = 7.0  # seconds for what is a matter of milliseconds where nothing is in the way
+_FACTS = 9.0  # seconds for what is a matter of milliseconds where nothing is in the way
 _SHELL = 2.5  # seconds for a login shell to say its PATH
-_ENGINE = 3.0  # seconds for an engine to say something about a container
+_ENGINE = 5.0  # seconds for an engine to say something about a container
 
 
 T = TypeVar("T")
