@@ -373,6 +373,8 @@ class TestStart:
         error = bridge.hear_id(2)["error"]
         assert there in error["message"]
         assert "mcpconf explain" not in error["message"], "one thing to do"
+        bridge.say(LIST)
+        assert there in bridge.hear_id(1)["error"]["message"]
 
     def test_no_gateway_is_said_with_what_starts_it(self, run: Any, tmp_path: Path) -> None:
         with socket.socket() as sock:
@@ -387,6 +389,9 @@ class TestStart:
         text = bridge.hear()["result"]["instructions"]
         assert "connection refused" in text
         assert "run `mcpconf gateway start` on the host" in text
+        bridge.say(READY, LIST)
+        error = bridge.hear_id(1)["error"]  # a list of the client's waits 5 s for it
+        assert "run `mcpconf gateway start` on the host" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -484,6 +489,30 @@ class TestModernStart:
         bridge.say(MODERN_LIST)
         assert bridge.hear_id(1)["result"] == TOOLS
         assert time.monotonic() - bridge.begun < 2.0, "Claude Code waits as long"
+
+    def test_a_slow_server_has_as_long_for_all_of_a_start(
+        self, run: Any, backend: Backend, tmp_path: Path
+    ) -> None:
+        cache = {"MCPCONF_BRIDGE_CACHE": str(tmp_path / "cache")}
+        self.knows_the_era(backend)
+        first = run("--url", backend.url, **cache)
+        first.say(PROBE, MODERN_LIST)
+        assert {first.hear()["id"], first.hear()["id"]} == {"probe", 1}
+        first.end()
+        for method in ("server/discover", "subscriptions/listen", "tools/list"):
+            quick = backend.rules.get(method)
+            backend.rules[method] = lambda peer, message, quick=quick: (
+                time.sleep(0.9) or (quick(peer, message) if quick else b"")
+            )
+        bridge = run("--url", backend.url, **cache)
+        bridge.say(PROBE)
+        assert bridge.hear()["result"]["ttlMs"] == 5, "its own answer"
+        began = time.monotonic()
+        bridge.say(LISTEN)
+        assert bridge.hear()["params"]["_meta"] == OF_LISTEN
+        bridge.say(MODERN_LIST)
+        assert bridge.hear_id(1)["result"] == TOOLS
+        assert time.monotonic() - began < 0.8
 
     def test_a_server_that_was_never_seen_answers_for_itself(
         self, run: Any, backend: Backend

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mcpconf.bridge.memory import Memory
 from mcpconf.bridge.request import LISTS, META, Request
-from mcpconf.bridge.start import ANSWER_WITHIN
 from mcpconf.bridge.text import compact
 from mcpconf.bridge.trouble import said_by_gateway
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from mcpconf.bridge.trouble import Trouble
 
 _FIRST_PATIENCE = 20.0  # seconds
+_SAYS_WHY = 4.0  # Claude Code's `mcp list` waits 5 s, then it only says that (fact 71)
 _SIDES = ("tools", "prompts", "resources")
 
 
@@ -32,11 +32,18 @@ class Lists:
             return
         if question not in self._bridge.memory:
             if self._bridge.start.away:  # the client has just begun: it is worth the wait
-                request.deadline = self._bridge.loop.now() + _FIRST_PATIENCE
+                patience = _SAYS_WHY if self._nobody_answers() else _FIRST_PATIENCE
+                request.deadline = self._bridge.loop.now() + patience
             return
         gone = self._bridge.start.absent or self._bridge.link.trouble is not None
-        wait = 0.0 if gone else ANSWER_WITHIN
+        wait = 0.0 if gone else self._bridge.start.left()
         self._bridge.loop.after(wait, lambda: self._late(question, request))
+
+    def _nobody_answers(self) -> bool:
+        """Whether there is no gateway: somebody has to mend that, and should be told."""
+        target, trouble = self._bridge.target, self._bridge.link.trouble
+        no_gateway = target.gateway and trouble is not None and not trouble.said
+        return target.endpoint is None or no_gateway
 
     def _late(self, question: str, request: Request) -> None:
         if request.answered or request.cancelled or request.tag == "late":
