@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mcpconf.bridge.trouble import Trouble
 
 ANSWER_WITHIN = 1.2  # seconds until the client is answered from memory
+_AT_LEAST = 0.2  # seconds that a server has for each answer
+_START = 5.0  # seconds; after that, the client is no longer starting
 _PROBE_WITHIN = 2.0  # seconds until server/discover is refused; Claude Code waits 2.7
 _SOONEST, _LATEST = 1.0, 15.0  # seconds between attempts at what somebody has to mend
 _FALL_BACK = -32601
@@ -39,6 +41,7 @@ class Start:
         self._made_up = False
         self._pause = _SOONEST
         self._trying = False
+        self._began: float | None = None
         self._probe: Request | None = None  # that was answered without the server
         self.away = False
 
@@ -46,6 +49,17 @@ class Start:
     def absent(self) -> bool:
         """Whether the client was answered without the server, which has not answered yet."""
         return self.away or (self._probe is not None and not self._probe.answered)
+
+    def left(self) -> float:
+        """Seconds that a server which is known has for an answer: all of a start's have 1.2.
+
+        ``claude -p`` waits two seconds for its servers, with all that they are asked in a start.
+        """
+        now = self._bridge.loop.now()
+        if self._began is None:
+            self._began = now
+        since = now - self._began
+        return ANSWER_WITHIN if since > _START else max(_AT_LEAST, ANSWER_WITHIN - since)
 
     def initialize(self, line: bytes, message: Message) -> None:
         """The client begins."""
@@ -57,8 +71,8 @@ class Start:
             self._without_server(request)
             self._try_later()
         if not self._answered:
-            known = "initialize" in bridge.memory
-            wait = ANSWER_WITHIN if known else patience_of_client()
+            left = self.left()
+            wait = left if "initialize" in bridge.memory else patience_of_client()
             self._timer = bridge.loop.after(wait, lambda: self._without_server(request))
 
     def answered(self, line: bytes) -> None:
@@ -149,8 +163,9 @@ class Start:
         if "initialize" in memory and not known:
             self.refuse_probe(message.get("id"))
             return
+        left = self.left()
         request = self._bridge.send(line, message)
-        wait = ANSWER_WITHIN if known else _PROBE_WITHIN
+        wait = left if known else _PROBE_WITHIN
         self._bridge.loop.after(wait, lambda: self._probe_late(request))
 
     def _probe_late(self, request: Request) -> None:

@@ -7,7 +7,6 @@ are announced by the bridge itself when the server has come.
 from __future__ import annotations
 
 from mcpconf.bridge.request import META, Request
-from mcpconf.bridge.start import ANSWER_WITHIN
 from mcpconf.bridge.text import compact
 
 TYPE_CHECKING = False
@@ -32,7 +31,7 @@ class Subscription:
         bridge = self._bridge
         if request.method != LISTEN or "server/discover" not in bridge.memory:
             return
-        wait = 0.0 if bridge.start.absent else ANSWER_WITHIN
+        wait = 0.0 if bridge.start.absent else bridge.start.left()
         bridge.loop.after(wait, lambda: self._late(request))
 
     def is_told(self, line: bytes, request: Request | None) -> bool:
