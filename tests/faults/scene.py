@@ -181,6 +181,7 @@ class Scene:
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the sources under test
             "MCPCONF_ENGINE": "/bin/false",
             **self.env,
             **more,
