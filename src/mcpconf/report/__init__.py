@@ -49,7 +49,8 @@ def out(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print talk."""
+    """Print talk, behind the result that was printed before it."""
+    sys.stdout.flush()
     sys.stderr.write(text + "\n")
 
 
