@@ -18,7 +18,7 @@ from mcpconf.diagnosis.judge_talk import judge_talk, refused_before
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
 from mcpconf.diagnosis.shown import with_shows
 from mcpconf.diagnosis.starving import starved
-from mcpconf.diagnosis.steps import host_steps
+from mcpconf.diagnosis.steps import host_steps, log_step
 from mcpconf.model import BRIDGE, Remote
 from mcpconf.plan.terms import Planned
 from mcpconf.service.handshake import Outcome
@@ -80,6 +80,9 @@ def conclude(seen: Seen) -> Diagnosis:
     judged = config + judge_host(host) + there + Judged(wired.verdicts)
     judged += judge_client(_using(seen, host, wired.verdicts), seen.memory)
     heard = within or seen.heard
+    log = seen.memory.log.get(seen.name)
+    if log and not host.works:
+        there_steps += (log_step(log),)
     if heard is not None and heard.works:
         judged += Judged(tuple(judge_talk(host, heard, seen.client.version)))
         judged += Judged((), tuple(refused_before(host, seen.gateway, seen.memory.now)))

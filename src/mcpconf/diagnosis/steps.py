@@ -77,3 +77,9 @@ def _handshake(host: Host, heard: Heard) -> Step:
 def _cause(text: str) -> str:
     """What is wrong, without what to do about it: that is the verdict's to say."""
     return text.partition("; set it in ")[0].partition("; run `")[0][:_LONGEST]
+
+
+def log_step(path: str) -> Step:
+    """Where Claude Code itself has written why it failed (fact 57)."""
+    came = f"{quote(path, 200)}; `mcpconf explain FILE` reads it"
+    return Step(Rung.CLIENT, "host", "looked for Claude Code's newest log of it", came, None)
