@@ -27,12 +27,16 @@ python = $(firstword $(foreach p,$(PYTHON) python3 python3.14 python3.13 python3
 sync: setup
 	@$(BIN)/mcpconf $(if $(WRITE),sync,plan --or-example) $(ARGS) || test $$? -eq 1
 
+# Where the tests of each mark are, so that the others need not be read for it.
+MACHINES := $(addprefix tests/,netns engines faults devcontainer firewall firewall_reading)
+RUNTIME := $(addprefix tests/,runtime conformance)
+
 # What waits for programs, and what makes networks, has the machine for itself. The firewall's tests
 # need root and the programs of CONTRIBUTING.md; without root they are skipped.
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not runtime and not netns and not engine" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "netns or (engine and not slow)" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -m runtime $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "netns or (engine and not slow)" $(if $(findstring tests/,$(ARGS)),,$(MACHINES)) $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m runtime $(if $(findstring tests/,$(ARGS)),,$(RUNTIME)) $(ARGS) || test $$? -eq 5
 
 # All cases, where `make test` runs a sample; all engines, all clients.
 thorough: setup

@@ -97,3 +97,16 @@ def test_no_string_of_ours_goes_to_a_shell() -> None:
         text = module.read_text()
         assert "shell=True" not in text, module
         assert "os.system" not in text, module
+
+
+@pytest.mark.parametrize(
+    ("variable", "marks"), [("MACHINES", "netns|engine"), ("RUNTIME", "runtime")]
+)
+def test_make_looks_for_marked_tests_where_they_are(variable: str, marks: str) -> None:
+    (listed,) = re.findall(
+        rf"^{variable} := .*,(.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    form = re.compile(rf"mark\.(?:{marks})\b")
+    marked = {p for p in (ROOT / "tests").rglob("*.py") if form.search(p.read_text())}
+    folders = {p.relative_to(ROOT / "tests").parts[0] for p in marked} - {"unit"}
+    assert folders == set(listed.split())
