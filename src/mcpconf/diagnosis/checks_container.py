@@ -22,7 +22,7 @@ from mcpconf.errors import Failure
 from mcpconf.findings import Finding
 from mcpconf.names import quote
 
-_PATIENCE = 5.0  # seconds, for one container to answer
+_PATIENCE = 5.0  # seconds, for one question
 _INSIDE = 9.0  # seconds, for the script there, of which Claude Code may take three
 
 
@@ -107,7 +107,7 @@ def ipv6(inside: Inside | str, firewall: Check) -> Check:
 def ask(container: Container, project: str) -> Inside | str:
     """What a container says; in one clause why it does not."""
     try:
-        seen = inspect(container, _PATIENCE)
+        seen = inspect(container, _INSIDE)
         who = at_home(container, agent_of(seen, project), _PATIENCE)
         return look_inside.look(container, who, _INSIDE)
     except NoAnswer as why:
