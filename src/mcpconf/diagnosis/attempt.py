@@ -24,8 +24,8 @@ from mcpconf.service.control import NoAnswer, ask, read
 from mcpconf.service.first_question import answers_discover
 from mcpconf.service.handshake import Outcome, handshake
 
-SECONDS = 8.0  # for a handshake
-WIRE = 7.0  # for a server that is asked without them
+SECONDS = 7.0  # for a handshake
+WIRE = 6.0  # for a server that is asked without them
 _SOON = 1.5  # then the wire is asked beside the handshake
 _LAST = 0.3
 _LAST_WORDS = 2000  # characters

@@ -16,7 +16,7 @@ from mcpconf.compiler import Compilation
 from mcpconf.containers.running import Place
 from mcpconf.contract import dump_bridge, load_bridge
 from mcpconf.diagnosis import judge_config, look_container
-from mcpconf.diagnosis.attempt import WIRE, Tried, Try, World, attempt
+from mcpconf.diagnosis.attempt import SECONDS, WIRE, Tried, Try, World, attempt
 from mcpconf.diagnosis.conclude import Seen, conclude, way_of
 from mcpconf.diagnosis.container_facts import InContainer, NoContainer, sync_of, wish_of
 from mcpconf.diagnosis.evidence import Remembered
@@ -35,6 +35,7 @@ from mcpconf.readers.world import config_directory
 from mcpconf.service import only, waiting
 
 _THREADS = 24
+_AT_ONCE = 12  # servers that are tried from this host
 
 Told = Callable[[str, str], None]
 
@@ -91,6 +92,7 @@ class _Looks:
             asked.compiled.survey.declared.variables,
         )
         self.inside = asyncio.create_task(self._look_inside())
+        self.gate = asyncio.Semaphore(_AT_ONCE)
 
     async def _look_inside(self) -> InContainer | NoContainer:
         container, asked = await self.container, self.asked
@@ -100,7 +102,7 @@ class _Looks:
         found = _with_those_before(self.names, asked.compiled, inside=True)
         wishes = tuple(w for p in found if (w := wish_of(p, rows)))
         targets = {p.classified.server.name: t for p in found if (t := _target(asked, p))}
-        look = Look(asked.configuration.cwd, wishes, targets)
+        look = Look(asked.configuration.cwd, wishes, targets, SECONDS)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.pool, look_container.look, container, look)
 
@@ -245,7 +247,8 @@ async def _try(planned: Planned | None, looks: _Looks, folder: Path) -> Tried:
         )
         how = waiting.asked([planned], setting)[0]
         one = one._replace(command=how.command, env=how.env)
-    return await attempt(one, _world(looks))
+    async with looks.gate:
+        return await attempt(one, _world(looks))
 
 
 def _world(looks: _Looks) -> World:
