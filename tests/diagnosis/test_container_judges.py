@@ -26,7 +26,7 @@ from mcpconf.diagnosis.container_facts import (
 )
 from mcpconf.diagnosis.container_steps import steps
 from mcpconf.diagnosis.judge_container import judge_absence, judge_container
-from mcpconf.diagnosis.judge_firewall import judge_firewall, judge_protection
+from mcpconf.diagnosis.judge_firewall import judge_firewall
 from mcpconf.diagnosis.look_firewall import read_blocked, read_status
 from mcpconf.firewall.site import SINK4
 from tests.containers.fake_engine import FakeEngine, container
@@ -146,11 +146,18 @@ def test_a_name_that_a_container_made_up_is_in_no_command(host: str) -> None:
     assert causes[0].finding.help == ("mcpconf allow --blocked",)
 
 
-def test_a_container_without_a_firewall_is_told_apart() -> None:
+def test_a_container_without_a_firewall_is_no_cause() -> None:
     seen = InContainer("box", fire=Fire("absent", "it has no mcpconf-fw"))
-    assert codes(judge_protection(seen, Aim(direct(), AT))) == ["MC233"]
     assert judge_firewall(seen, Aim(direct(), AT)) == ((), ())
-    assert judge_protection(InContainer("box", fire=GOOD), Aim(direct(), AT)) == ()
+
+
+def test_another_port_of_a_host_that_is_open() -> None:
+    wish = starts("npx")
+    tried = Tried(None, "server-exited", HOST, 1, began=100.0, ended=104.0)
+    held = Held(files={"mcp.json": "readable"}, programs={"npx": Program("/usr/bin/npx")})
+    fire = GOOD._replace(blocked=(blocked("name", port=8080),))
+    seen = InContainer("box", held=held, tried={"echo": tried}, fire=fire)
+    assert codes(judge_container(seen, Aim(wish, AT, rows=PLAN)).causes) == ["MC234"]
 
 
 # --- whose attempt it was ---------------------------------------------------------------------

@@ -23,17 +23,6 @@ _LIST, _RESOLVER, _HTTPS = "egress.json", "resolver", 443
 _BY_LIST = frozenset({"name", "port", "subdomain", "record", "gate-name", "address", "sinkhole"})
 
 
-def judge_protection(seen: InContainer, aim: Aim) -> tuple[Verdict, ...]:
-    """Whether the container is shut at all; what works is no reason to say nothing of it."""
-    fire, name = seen.fire, quote(seen.name)
-    if fire.state not in {"absent", "foreign"}:
-        return ()
-    text = f"the container {name} has no firewall of mcpconf"
-    notes = (quote(fire.why, 200)[1:-1], "everything may leave it")
-    help_ = ("docs/firewall.md says how it gets one",)
-    return (Verdict(Rung.FIREWALL, Finding("MC233", text, aim.at, notes, help_)),)
-
-
 def judge_firewall(seen: InContainer, aim: Aim) -> Judged:
     """Why a server that the container reaches itself does not get through."""
     fire = seen.fire
@@ -183,7 +172,9 @@ def shut_for(
     """A verdict on one attempt that was refused."""
     times = f"{blocked.times} times" if blocked.times > 1 else "once"
     why = f"refused {times}: {quote(blocked.because, 120)[1:-1]}"
-    code = "MC234" if blocked.reason == "port" else "MC230"
+    names = [n for n in blocked.names if blocked.port and not _planned(aim.rows, n, blocked.port)]
+    listed = any(covers(row.host, row.form, n) for row in aim.rows for n in names)
+    code = "MC234" if blocked.reason == "port" or listed else "MC230"
     return _verdict(code, text, aim, (why, *notes), *ways)
 
 

@@ -138,6 +138,8 @@ def _together(
     reports = {name: taken("the wire", job, None) for name, job in wires.items()}
     there = taken("the client's files", client, ClientThere("", {}, {}, {}))
     fired = taken("the firewall", fire, Fire())
+    if fired.state in {"foreign", "unseen"} and fired.why:
+        unseen.append(f"the firewall: {quote(fired.why, 200)[1:-1]}")
     reached = taken("the way to the gateway", reach, Reach())
     if reached.state == "unseen" and reached.words:
         unseen.append(f"the way to the gateway: {quote(reached.words, 200)[1:-1]}")
