@@ -26,6 +26,7 @@ from mcpconf.diagnosis import (
     look_start,
 )
 from mcpconf.diagnosis.container_facts import (
+    Blocked,
     Fire,
     Held,
     InContainer,
@@ -105,62 +106,90 @@ def look(container: Container, asked: Look) -> InContainer | NoContainer:
     return found._replace(fire=fire, user=who.user, why_user=who.because, variables=seen.variables)
 
 
+class _Jobs(NamedTuple):
+    """What is under way."""
+
+    held: Future[Held]
+    tries: Future[Mapping[str, Tried]]
+    reach: Future[Reach]
+    fire: Future[Fire]
+    blocked: Future[tuple[Blocked, ...]]
+    client: Future[ClientThere]
+    wires: Mapping[str, Future[dict[str, Any] | None]]
+
+
+class _Taking:
+    """Takes what comes of a job, and remembers what did not come, and why."""
+
+    def __init__(self, patience: float) -> None:
+        self.unseen: list[str] = []
+        self._patience = patience
+
+    def of(self, what: str, job: Future[T], instead: T) -> T:
+        try:
+            return job.result(self._patience)
+        except Failure as why:
+            self.not_seen(what, why.message)
+        except (TimeoutError, OSError, NoAnswer):
+            self.not_seen(what, "it took too long")
+        return instead
+
+    def not_seen(self, what: str, why: str) -> None:
+        if why:
+            self.unseen.append(f"{what}: {quote(why, 300)[1:-1]}")
+
+
 def _together(
     pool: ThreadPoolExecutor, container: Container, who: Agent, asked: Look
 ) -> InContainer:
     """Ask for all of it at once, and take what came."""
     seconds = max(asked.seconds, _FACTS)
-    commands = _commands(asked.wishes)
     names = [wish.name for wish in asked.wishes]
-    unseen: list[str] = []
+    jobs = _Jobs(
+        held=pool.submit(look_script.held, container, who, _commands(asked.wishes), seconds),
+        tries=pool.submit(_tries, container, who, asked),
+        reach=pool.submit(_reach, container, who, asked),
+        fire=pool.submit(look_firewall.look, container, seconds),
+        blocked=pool.submit(look_firewall.refused, container, _RECENT, seconds),
+        client=pool.submit(look_client_there.look, container, who, names, seconds),
+        wires={n: pool.submit(_wire, container, who, t) for n, t in asked.wire.items()},
+    )
+    return _taken(container, jobs, _Taking(seconds + 6))
 
-    def taken(what: str, job: Future[T], instead: T) -> T:
-        try:
-            return job.result(seconds + 6)
-        except Failure as why:
-            unseen.append(f"{what}: {quote(why.message, 300)[1:-1]}")
-        except (TimeoutError, OSError, NoAnswer):
-            unseen.append(f"{what}: it took too long")
-        return instead
 
-    nothing: Held | None = None
-    no_tries: Mapping[str, Tried] = {}
-    held = pool.submit(lambda: _held(container, who, commands, seconds))
-    tries = pool.submit(lambda: _tries(container, who, asked))
-    reach = pool.submit(_reach, container, who, asked)
-    fire = pool.submit(look_firewall.look, container, seconds)
-    blocked = pool.submit(look_firewall.refused, container, _RECENT, seconds)
-    client = pool.submit(look_client_there.look, container, who, names, seconds)
-    wires = {
-        name: pool.submit(_wire, container, who, target) for name, target in asked.wire.items()
-    }
-    kept = taken("what the container holds", held, nothing)
-    reports = {name: taken("the wire", job, None) for name, job in wires.items()}
-    there = taken("the client's files", client, ClientThere("", {}, {}, {}))
-    fired = taken("the firewall", fire, Fire())
-    if fired.state in {"foreign", "unseen"} and fired.why:
-        unseen.append(f"the firewall: {quote(fired.why, 200)[1:-1]}")
-    reached = taken("the way to the gateway", reach, Reach())
-    if reached.state == "unseen" and reached.words:
-        unseen.append(f"the way to the gateway: {quote(reached.words, 200)[1:-1]}")
+def _taken(container: Container, jobs: _Jobs, taking: _Taking) -> InContainer:
+    held = _kept(jobs.held, taking)
+    trouble = "; ".join(taking.unseen) if held is None else ""
+    reports = {name: taking.of("the wire", job, None) for name, job in jobs.wires.items()}
+    there = taking.of("the client's files", jobs.client, ClientThere("", {}, {}, {}))
+    fire = taking.of("the firewall", jobs.fire, Fire())
+    if fire.state in {"foreign", "unseen"}:
+        taking.not_seen("the firewall", fire.why)
+    reach = taking.of("the way to the gateway", jobs.reach, Reach())
+    if reach.state == "unseen":
+        taking.not_seen("the way to the gateway", reach.words)
+    tried = taking.of("the servers", jobs.tries, {})
+    blocked = taking.of("what was refused", jobs.blocked, ())
     return InContainer(
         name=container.name,
         engine=called(container.engine),
-        held=kept,
-        trouble="" if kept else next(iter(unseen), "it does not answer"),
-        tried=taken("the servers", tries, no_tries),
+        held=held,
+        trouble=trouble,
+        tried=tried,
         wire={name: report for name, report in reports.items() if report is not None},
-        reach=reached,
-        fire=fired._replace(blocked=taken("what was refused", blocked, ())),
+        reach=reach,
+        fire=fire._replace(blocked=blocked),
         client=there.documents,
         logs=there.logs,
         environ=there.environ,
-        unseen=(*unseen, *_without_python(reports)),
+        unseen=(*taking.unseen, *_without_python(reports)),
     )
 
 
-def _held(container: Container, who: Agent, commands: Sequence[str], seconds: float) -> Held | None:
-    return look_script.held(container, who, commands, seconds)
+def _kept(job: Future[Held], taking: _Taking) -> Held | None:
+    nothing = Held()
+    held = taking.of("what the container holds", job, nothing)
+    return None if held is nothing else held
 
 
 def _reach(container: Container, who: Agent, asked: Look) -> Reach:
