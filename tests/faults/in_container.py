@@ -163,9 +163,9 @@ COMMANDS = (
     Fault(
         "fetches-port",
         "a command wants another port of an open host",
-        "python3, works.example.com:8080 for 9443",
+        "python3, direct.example.com:8080 for 9443",
         "MC234",
-        inside("fetches", "works.example.com", "8080"),
+        inside("fetches", "direct.example.com", "8080"),
     ),
 )
 WAYS = (
