@@ -85,7 +85,10 @@ def test_why_a_command_does_not_become_a_server(
     assert (causes, mentions) == ([code], [])
     judged = box.judged(wish, seen)
     assert "`echo`" in judged.causes[0].finding.message
-    assert judged.causes[0].finding.help or code == "MC282"
+    assert judged.causes[0].finding.help
+    shown = judged.causes[0].shows
+    assert shown is not None
+    assert shown.session == ("pending" if code in {"MC210", "MC211"} else "failed")
 
 
 def test_its_last_words_are_told_without_its_secret(box: Box) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from mcpconf.diagnosis.container_facts import Aim, Held, InContainer, NoContainer
+from mcpconf.diagnosis.container_shows import with_shows
 from mcpconf.diagnosis.container_terms import SYNC, needs_bridge, restart, verdict
 from mcpconf.diagnosis.evidence import Judged
 from mcpconf.diagnosis.judge_firewall import judge_firewall
@@ -56,7 +57,7 @@ def judge_container(seen: InContainer, aim: Aim) -> Judged:
         fire = judge_firewall(seen, aim)
         causes += fire.causes
         aside += fire.mentions
-    return Judged(tuple(causes), tuple(aside))
+    return Judged(with_shows(causes, seen, aim), tuple(aside))
 
 
 def _no_answer(seen: InContainer, aim: Aim) -> Verdict:
