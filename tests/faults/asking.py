@@ -24,19 +24,22 @@ _UNKNOWN = "MC299"
 _WAIT = 400
 
 Answer = dict[str, Any]
+Job = tuple[Sequence[str], Callable[[], Sequence[Answer]]]
 
 
 class Answers:
-    """What is said of each fault, as it comes."""
+    """What is said of each fault, as it comes; a job tells of several, in the order of its names."""
 
-    def __init__(
-        self, jobs: Iterable[tuple[str, Callable[[], Any]]], at_once: int = AT_ONCE
-    ) -> None:
+    def __init__(self, jobs: Iterable[Job], at_once: int = AT_ONCE) -> None:
         self._pool = ThreadPoolExecutor(at_once, "ask")
-        self._answers: dict[str, Future[Any]] = {name: self._pool.submit(job) for name, job in jobs}
+        self._answers: dict[str, tuple[Future[Sequence[Answer]], int]] = {}
+        for names, job in jobs:
+            said = self._pool.submit(job)
+            self._answers |= {name: (said, index) for index, name in enumerate(names)}
 
-    def __getitem__(self, name: str) -> Any:
-        return self._answers[name].result(_WAIT)
+    def __getitem__(self, name: str) -> Answer:
+        said, index = self._answers[name]
+        return said.result(_WAIT)[index]
 
     def __enter__(self) -> Self:
         return self
@@ -53,13 +56,16 @@ def chosen(request: pytest.FixtureRequest, faults: Sequence[Fault]) -> list[Faul
     return [fault for fault in faults if fault.name in wanted]
 
 
-def explained(scene: Scene, name: str) -> Answer:
-    """What is said of a server, with its message as it is in every run, and how long it took."""
+def explained(scene: Scene, *names: str) -> list[Answer]:
+    """What is said of servers, with messages as they are in every run, and how long it took."""
     began = time.monotonic()
-    answer = scene.explain(name)
+    answers = scene.explain(*names)
     took = time.monotonic() - began
-    message = answer["verdict"]["message"] if answer["verdict"] else ""
-    return {**answer, "took": took, "plain": scene.plain(message)}
+    return [{**a, "took": took, "plain": scene.plain(_message(a))} for a in answers]
+
+
+def _message(answer: Answer) -> str:
+    return answer["verdict"]["message"] if answer["verdict"] else ""
 
 
 def check(fault: Fault, answer: Answer) -> None:
@@ -69,7 +75,7 @@ def check(fault: Fault, answer: Answer) -> None:
     found = verdict["code"] if verdict else ""
     assert found == fault.code, _story(answer)
     assert _UNKNOWN not in (found, *also)
-    assert answer["exit"] == (1 if fault.code else 0)
+    assert answer["exit"] == 1 if fault.code else not answer["verdict"]
     assert set(fault.also) <= set(also), _story(answer)
     assert answer["took"] < LONGEST
     if verdict:

@@ -1,8 +1,9 @@
-"""Faults of remote servers on this machine: sockets, TLS, HTTP, OAuth, MCP.  They share a home."""
+"""Faults of remote servers on this machine: sockets, TLS, HTTP, OAuth, MCP.  A few homes for all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tests.faults import certificates as tls
@@ -338,9 +339,8 @@ AUTH = (
     ),
 )
 ANSWERS = (
-    *(_status(status, "MC269") for status in (400, 402, 406, 415)),
+    *(_status(status, "MC269") for status in (400, 402, 405, 406, 415)),
     _status(404, "MC268"),
-    _status(405, "MC268"),
     _status(410, "MC268"),
     _status(429, "MC270"),
     *(
@@ -473,4 +473,8 @@ ANSWERS = (
         row="tools-fail",
     ),
 )
-FAULTS = (*CONNECTION, *TLS, *AUTH, *ANSWERS)
+_HOMES = 8  # what is alike is apart, so that not all of a home wait
+FAULTS = tuple(
+    replace(fault, home=f"http-{number % _HOMES}")
+    for number, fault in enumerate((*CONNECTION, *TLS, *AUTH, *ANSWERS))
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tests.faults import certificates as tls
@@ -145,6 +146,7 @@ FAULTS = (
         row="403",
     ),
 )
+FAULTS = tuple(replace(f, home=f"net-{number % 3}") for number, f in enumerate(FAULTS))
 PROXIES = (
     Fault(
         "dead-proxy",

@@ -226,18 +226,13 @@ class Scene:
         (found,) = (self.home / ".local/state/mcpconf/projects").iterdir()
         return found
 
-    def explain(self, name: str) -> dict[str, Any]:
-        """What ``explain --live`` says of one server, with its exit code."""
-        (server,) = self._explained(name)
-        return server
-
-    def explain_all(self) -> list[dict[str, Any]]:
-        return self._explained()
-
-    def _explained(self, *names: str) -> list[dict[str, Any]]:
-        said = self.mcpconf("explain", *names, "--live", "--format", "json")
+    def explain(self, *names: str) -> list[dict[str, Any]]:
+        """What ``explain --live`` says of one server, or of several by one call; its exit code."""
+        word = names if len(names) == 1 else ()
+        said = self.mcpconf("explain", *word, "--live", "--format", "json")
         assert said.code in (0, 1), said.out + said.err
-        return [{**s, "exit": said.code, "err": said.err} for s in json.loads(said.out)["servers"]]
+        found = {s["name"]: s for s in json.loads(said.out)["servers"]}
+        return [{**found[name], "exit": said.code, "err": said.err} for name in names]
 
     def plain(self, text: str) -> str:
         """A text without what differs from run to run."""

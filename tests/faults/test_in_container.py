@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -26,10 +27,10 @@ def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
     needs_root()
     with Site(chosen(request, [*FAULTS, *HEALTHY])) as site:
         site.build().compile()
-        jobs = [(n, lambda n=n: explained(site, n)) for n in site.faults]
+        jobs = [([*site.faults], partial(explained, site, *site.faults))]
         with Site(chosen(request, PLAIN), 'http = "plain"') as other:
             other.build().compile()
-            jobs += [(n, lambda n=n: explained(other, n)) for n in other.faults]
+            jobs.append(([*other.faults], partial(explained, other, *other.faults)))
             with Answers(jobs) as asked:
                 yield asked
 

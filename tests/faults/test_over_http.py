@@ -6,22 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults import certificates
-from tests.faults.asking import Answers, check, chosen, explained, ids
+from tests.faults.asking import Answers, check, chosen, ids
+from tests.faults.homes import homes
 from tests.faults.over_http import FAULTS
-from tests.faults.scene import Fault, Scene
+from tests.faults.scene import Fault
 
 
 @pytest.fixture(scope="module")
 def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
-    """All in one home, behind one gateway."""
-    faults = chosen(request, FAULTS)
-    with Scene(faults) as scene:
-        scene.env |= certificates.trusted(scene.root)
-        scene.build().compile()
-        jobs = [(f.name, lambda name=f.name: explained(scene, name)) for f in faults]
-        with Answers(jobs) as asked:
-            yield asked
+    with Answers(homes(chosen(request, FAULTS))) as asked:
+        yield asked
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=ids)

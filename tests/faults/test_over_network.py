@@ -8,20 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import certificates
-from tests.faults.asking import Answer, Answers, check, chosen, explained, ids
+from tests.faults.asking import Answers, check, chosen, ids
+from tests.faults.homes import homes
 from tests.faults.networks import Internet
 from tests.faults.over_network import FAULTS, PROXIES
-from tests.faults.scene import Fault, Scene
+from tests.faults.scene import Fault
 
+ALL = (*FAULTS, *PROXIES)
 pytestmark = pytest.mark.netns
-
-
-def explained_alone(fault: Fault, net: Internet) -> Answer:
-    with Scene([fault], inside=net.inside, listen=net.listen) as scene:
-        scene.env |= certificates.trusted(scene.root)
-        scene.build().compile()
-        return explained(scene, fault.name)
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +25,13 @@ def answers(
     if os.geteuid() != 0 and "CI" not in os.environ:
         pytest.skip("needs root, for network namespaces")
     folder: Path = tmp_path_factory.mktemp("net")
-    faults = chosen(request, [*FAULTS, *PROXIES])
-    shared = [fault for fault in faults if fault not in PROXIES]
-    with Internet(folder) as net, Scene(shared, inside=net.inside, listen=net.listen) as scene:
-        scene.env |= certificates.trusted(scene.root)
-        scene.build().compile()
-        jobs = [(f.name, lambda f=f: explained(scene, f.name)) for f in shared]
-        jobs += [(f.name, lambda f=f: explained_alone(f, net)) for f in faults if f in PROXIES]
-        with Answers(jobs) as asked:
-            yield asked
+    with (
+        Internet(folder) as net,
+        Answers(homes(chosen(request, ALL), inside=net.inside, listen=net.listen)) as asked,
+    ):
+        yield asked
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, *PROXIES], ids=ids)
+@pytest.mark.parametrize("fault", ALL, ids=ids)
 def test_the_cause_is_named(fault: Fault, answers: Answers) -> None:
     check(fault, answers[fault.name])

@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 
 from tests.faults import at_home as home
-from tests.faults.asking import Answer, Answers, explained, ids
+from tests.faults.asking import Answers, ids
+from tests.faults.homes import homes
 from tests.faults.over_http import BEARER, nobody, server
-from tests.faults.scene import Fault, Scene
+from tests.faults.scene import Fault
 
 _WANTS = ("Authorization", "Bearer right")
 _MINUTE_AGO = partial(home.needs_auth, ahead=-60.0)
@@ -112,14 +113,9 @@ PAIRS = (
 )
 
 
-def alone(fault: Fault) -> Answer:
-    with Scene([fault]) as scene:
-        return explained(scene.build().compile(), fault.name)
-
-
 @pytest.fixture(scope="module")
 def answers() -> Iterator[Answers]:
-    with Answers((pair.name, partial(alone, pair)) for pair in PAIRS) as asked:
+    with Answers(homes(PAIRS)) as asked:
         yield asked
 
 
