@@ -151,11 +151,11 @@ def test_an_engine_that_fails_says_how(
         engine.faults = {verb: fault}
         began = time.monotonic()
         with pytest.raises(Failure) as failure:
-            running(PLACE, engine.environ, 0.6)
+            running(PLACE, engine.environ, 0.6 if "seconds" in fault else 10.0)
         assert message in failure.value.message
         assert "fake-engine" in failure.value.message
         assert help_ in failure.value.help
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
 
 
 def test_what_is_no_json_is_said(tmp_path: Path) -> None:

@@ -341,7 +341,7 @@ def test_the_dockerfile() -> None:
     text = (BUILD / "Dockerfile").read_text().replace("\\\n", " ")
     steps = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")]
     assert [s[0] for s in steps][:4] == ["ARG", "FROM", "USER", "ARG"]
-    assert {s[0] for s in steps} == {"ARG", "FROM", "USER", "COPY", "RUN", "ENTRYPOINT"}
+    assert {s[0] for s in steps} == {"ARG", "FROM", "USER", "COPY", "RUN", "ENV", "ENTRYPOINT"}
     copied = {name for s in steps if s[0] == "COPY" for name in s[1].split()[:-1]}
     there = {p.name for p in BUILD.iterdir()} - {"Dockerfile"}
     assert copied == there | {"mcpconf-bridge", "mcpconf-fw"}

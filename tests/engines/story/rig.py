@@ -30,11 +30,9 @@ COPY claude {_CLIENT}/claude
 RUN ln -s {_CLIENT}/claude /usr/local/bin/claude
 """
 # What DDEV adds to a project, and what the user has in .ddev/.env.claude.  The client is mounted
-# where its layer would be: it has 370 MB.  By default `claude -p` waits two seconds for its servers,
-# which a busy machine takes for less than this: so it waits for them, unless MCPCONF_STORY is
-# `hasty`.
+# where its layer would be: it has 370 MB.  The image lets `claude -p` wait ten seconds for its
+# servers; a machine that is busy with tests may need more, unless MCPCONF_STORY is `hasty`.
 _PATIENCE = """
-      MCP_CONNECTION_NONBLOCKING: "0"
       MCP_CONNECT_TIMEOUT_MS: "30000"
 """
 _BASE = f"""
