@@ -24,7 +24,7 @@ from mcpconf.names import quote
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.around import Target
 from mcpconf.readers.inputs import Unreadable
-from mcpconf.readers.world import config_directory, read
+from mcpconf.readers.world import config_directory, git_environment, read
 
 _ADDON = ".ddev/addon-metadata/mcpconf/manifest.yaml"
 _GIT_PATIENCE = 3.0  # seconds
@@ -229,10 +229,12 @@ def ignored(given: Given) -> Check:
         return Check("git", State.OK, "nothing is written into the project")
     of_container = [a.name for a in given.compiled.artifacts if a.reader is not Reader.HOST]
     paths = [str(target.container / name) for name in (*of_container, "current")]
-    command = ["git", "-C", str(target.root), "-c", "core.fsmonitor=", "check-ignore", "--", *paths]
+    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    command += ["-C", str(target.root), "check-ignore", "--", *paths]
     try:
         done = subprocess.run(  # noqa: S603  a list of words, no shell
             command,
+            env=git_environment(given.environ, str(given.configuration.request.home)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_GIT_PATIENCE,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from mcpconf.clients import Client
@@ -232,14 +233,7 @@ def _untracked(request: Request, cwd: str, path: str) -> bool:
 
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
     command += ["-C", cwd, "ls-files", "--error-unmatch", "--", path]
-    environment = {
-        "PATH": request.environ.get("PATH", os.defpath),
-        "HOME": str(request.home),
-        "GIT_ALLOW_PROTOCOL": "none",  # a promisor remote would start `core.sshCommand`
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
+    environment = git_environment(request.environ, str(request.home))
     try:
         done = subprocess.run(  # noqa: S603  a fixed command; the path follows `--`
             command, env=environment, capture_output=True, timeout=10, check=False
@@ -247,3 +241,21 @@ def _untracked(request: Request, cwd: str, path: str) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode == 1  # 0: tracked; 128: no repository, or behind a link
+
+
+def git_environment(environ: Mapping[str, str], home: str) -> dict[str, str]:
+    """Variables with which git starts nothing that a hostile repository names.
+
+    To read its index can be enough: what is missing would be fetched from a promisor remote, by
+    `core.sshCommand` or `uploadpack`.
+    """
+    where = {name: environ[name] for name in ("XDG_CONFIG_HOME",) if name in environ}
+    return {
+        **where,
+        "PATH": environ.get("PATH", os.defpath),
+        "HOME": home,
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
