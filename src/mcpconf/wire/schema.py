@@ -1,6 +1,7 @@
 """What the client takes as a greeting and as a list of tools, as measured on both versions.
 
-It refuses the whole list for one tool that is not as it should be.
+It refuses the whole list for one tool that is not as it should be (fact 72), and asks for none
+where the greeting declares no tools (fact 73).
 """
 
 from __future__ import annotations
