@@ -2,31 +2,23 @@
 
 No secret is ever sent: no configured header, no user information, and a server whose URL carries
 anything that could be a key is not asked at all.  All are asked at once, each within its own time
-limit, through the proxy that the client would take (fact 55).
+limit, through the proxy that the client would take (fact 55).  ``mcpconf.wire`` asks; what its
+report means is worded here, so that a verdict's detail may be printed and stored as it is.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import os
-import socket
-import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from threading import Thread
-from urllib.parse import quote_from_bytes
+from typing import Any
 
-import httpx
-
+from mcpconf import __version__
 from mcpconf.classify import endpoint
-from mcpconf.conversation import HEADERS, MOST_BYTES, Conversation, TooLongError, Verdict
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding
 from mcpconf.hosts import parse_destination
@@ -36,25 +28,22 @@ from mcpconf.names import Problem, quote
 from mcpconf.readers.facts import FACTS_VERSION, Probe, probe_key
 from mcpconf.secret import url_has_secret
 from mcpconf.urls import parse_url
+from mcpconf.wire.asking import ask_all
+from mcpconf.wire.dial import LONGEST_DIAL
+from mcpconf.wire.fault import Fault
 from mcpconf.wire.proxies import chosen_proxy
+from mcpconf.wire.target import place_of
+
+Verdict = tuple[str, str]
+"""The answer and the detail of a :class:`~mcpconf.readers.facts.Probe`."""
 
 MOST_PROBES = 500
-_NO_PROXY_FOR_US = "its proxy is not an HTTP proxy"
+_MOST_BYTES = 64 * 1024
+_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
+_SUCCESS = range(200, 300)
+_OPEN = ("open", "200 and an MCP answer")
 _REFUSED, _UNKNOWN_HOST = "connection refused", "no such host"
-_BAD_CERTIFICATE = "TLS certificate not valid"
-_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (ssl.SSLCertVerificationError, _BAD_CERTIFICATE),
-    (ssl.SSLError, "no TLS handshake"),
-    (socket.gaierror, _UNKNOWN_HOST),
-    (ConnectionRefusedError, _REFUSED),
-    (httpx.ProxyError, "its proxy does not let it through"),
-    (httpx.TooManyRedirects, "too many redirects"),
-    (httpx.InvalidURL, "a redirect to nowhere"),
-    (httpx.TimeoutException, "timed out"),
-    (httpx.RemoteProtocolError, "no valid HTTP answer"),
-    (httpx.NetworkError, "the connection broke off"),
-    (ValueError, "a redirect to nowhere"),
-)
+_BAD_CERTIFICATE, _SPEAKS_TLS = "TLS certificate not valid", "its port speaks TLS"
 
 
 def probe(  # noqa: PLR0913  each is a choice of the caller's
@@ -64,30 +53,29 @@ def probe(  # noqa: PLR0913  each is a choice of the caller's
     limit: int = 16,
     now: Callable[[], float],
     environ: Mapping[str, str] = {},
+    roots: str = "",
     include_local: bool = False,
 ) -> dict[str, Probe]:
-    """Ask the servers, ``limit`` at a time; who cannot be asked without a secret is left out."""
+    """Ask the servers, ``limit`` at a time; who cannot be asked without a secret is left out.
+
+    ``roots`` is a file of certificates that the client trusts beside the system's.
+    """
     remotes = {probe_key(r): r for server in servers if (r := endpoint(server))}
     urls = {k: url for k, r in remotes.items() if (url := _askable(r, local=include_local))}
-    if not urls:
-        return {}
-
-    async def everyone() -> dict[str, Probe]:
-        gate, tls = asyncio.Semaphore(limit), cache(partial(_tls, environ))
-
-        async def one(key: str, url: httpx.URL) -> Probe:
-            async with gate:
-                proxy = _proxy(url, environ)
-                talk = _open(url, proxy, tls, sse=remotes[key].type == "sse")
-                verdict = await _timed(talk, timeout, proxied=bool(proxy)) if talk else None
-            return Probe(*(verdict or ("none", _NO_PROXY_FOR_US)), at=now())
-
-        async with asyncio.TaskGroup() as group:
-            tasks = {key: group.create_task(one(key, url)) for key, url in urls.items()}
-        return {key: task.result() for key, task in tasks.items()}
-
-    with asyncio.Runner(loop_factory=_loop) as runner:
-        return runner.run(everyone())
+    ca = environ.get("NODE_EXTRA_CA_CERTS", "")
+    every = {
+        "ca": ca, "roots": roots, "seconds": timeout, "client": f"mcpconf/{__version__}",
+        "brief": True, "most": _MOST_BYTES,
+    }  # fmt: skip
+    targets = [
+        {**every, "url": url, "type": remotes[key].type, "proxy": chosen_proxy(*there, environ)}
+        for key, (url, there) in urls.items()
+    ]
+    reports = ask_all(targets, limit)
+    return {
+        key: Probe(*_verdict(report, timeout), at=now())
+        for key, report in zip(urls, reports, strict=True)
+    }
 
 
 def findings(servers: Sequence[Server], found: Mapping[str, Probe]) -> tuple[Finding, ...]:
@@ -114,6 +102,7 @@ _WAYS = {
     _REFUSED: "start the server, or correct the port in its URL",
     _UNKNOWN_HOST: "correct the host in its URL",
     _BAD_CERTIFICATE: "export NODE_EXTRA_CA_CERTS=FILE, with its issuer's certificate",
+    _SPEAKS_TLS: "write `https` in its URL",
     "timed out": "if it is only slow, give it longer: `mcpconf probe --timeout 30`",
     "its proxy": "correct HTTPS_PROXY, or name the host in NO_PROXY",
     "404": "correct the path in its URL",
@@ -125,8 +114,11 @@ _WAYS = {
 # --- whom to ask ------------------------------------------------------------------------------
 
 
-def _askable(remote: Remote, *, local: bool) -> httpx.URL | None:
-    """Return the URL to ask, put together from what the client makes of it; None: leave it."""
+def _askable(remote: Remote, *, local: bool) -> tuple[str, tuple[str, int]] | None:
+    """Return the URL to ask, put together from what the client makes of it; None: leave it.
+
+    Also the host in ASCII and the port.
+    """
     if remote.type not in {"http", "sse"} or remote.url.missing or url_has_secret(remote.url):
         return None
     text = remote.url.reveal()
@@ -135,10 +127,12 @@ def _askable(remote: Remote, *, local: bool) -> httpx.URL | None:
         return None
     if not (local if local_reason(url.host) else _is_out_in_the_world(url.host)):
         return None
-    query = _encoded(text.strip().partition("#")[0].partition("?")[2])
-    with suppress(httpx.InvalidURL, ValueError):
-        place = httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
-        return place.copy_with(path=url.path, query=query or None)
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    query = text.strip().partition("#")[0].partition("?")[2]
+    with suppress(Fault):
+        plain = f"{url.scheme}://{host}:{url.port}{url.path}?{query}"
+        place = place_of(plain)
+        return plain, (place.host, place.port)
     return None
 
 
@@ -147,119 +141,121 @@ def _is_out_in_the_world(host: str) -> bool:
     return not isinstance(parse_destination(host), Problem)
 
 
-def _encoded(query: str) -> bytes:
-    """Percent-encode a query as the client does (WHATWG URL §4.4)."""
-    plain = query.translate(dict.fromkeys(map(ord, "\t\r\n")))
-    return quote_from_bytes(plain.encode("utf-8", "replace"), "!$%&()*+,/:;=?@[\\]^`{|}").encode()
+# --- what the answer means --------------------------------------------------------------------
 
 
-async def _timed(talk: Conversation, seconds: float, *, proxied: bool) -> Verdict:
-    """Let a conversation come to its verdict, and end its session, within the time limit."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    async with talk.client:
-        try:
-            async with asyncio.timeout_at(deadline):
-                verdict = await talk.verdict()
-        except TimeoutError:
-            return "none", f"timed out after {seconds:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TooLongError) as error:
-            why = _cause(error)
-            nobody = why in {_REFUSED, _UNKNOWN_HOST}
-            verdict = "none", f"its proxy: {why}" if proxied and nobody else why
-        with suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError):
-            async with asyncio.timeout_at(deadline):
-                await talk.end()
-    return verdict
+def _verdict(report: Mapping[str, Any], seconds: float) -> Verdict:
+    """What a report of ``mcpconf.wire`` says of a server; nothing of its text gets into it."""
+    stations: list[Mapping[str, Any]] = report["stations"]
+    calls = [s for s in stations if s.get("call") in {"initialize", "discover", "stream"}]
+    if any(map(_greets, calls)):
+        return _OPEN
+    if not calls:
+        return "none", f"timed out after {seconds:g} s"
+    refusing = (s["status"] for s in calls if not _turned(s))
+    refused = next((status for status in refusing if status in {_UNAUTHORIZED, _FORBIDDEN}), None)
+    if refused == _FORBIDDEN:
+        return "refused", "403"
+    if refused:
+        return _login(calls, [s for s in stations if s["station"] == "oauth"])
+    failed = [s for s in stations if s["station"] not in {"call", "oauth"} and not s["ok"]]
+    if calls[0]["fault"] == "station" and failed:
+        return "none", _unreached(failed[-1], seconds)
+    return "none", _no_answer(calls[0], seconds)
 
 
-def _cause(error: Exception) -> str:
-    """Say why there was no answer at all."""
-    if isinstance(error, TooLongError):
-        return f"more than {MOST_BYTES // 1024} KiB without an MCP answer"
-    for fault in _causes(error):
-        if isinstance(fault, socket.gaierror) and fault.errno == socket.EAI_AGAIN:
-            return "the DNS did not answer"
-        for kind, text in _CAUSES:
-            if isinstance(fault, kind) and type(fault) is not httpx.ConnectError:
-                return text
-    return "no connection"
+def _greets(call: Mapping[str, Any]) -> bool:
+    """Whether it is an MCP answer, even one of which the client would not take all."""
+    if call["call"] == "stream":
+        return call["status"] == _OK and call["fault"] in {"", "elsewhere"}
+    taken = call["rpc"] == "result" and call["fault"] in {"", "shape", "protocol"}
+    return call["status"] == _OK and taken
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what led to it; of several at once, the first."""
-    fault: BaseException | None = error
-    while fault is not None:
-        yield fault
-        inner = fault.exceptions[0] if isinstance(fault, BaseExceptionGroup) else None
-        fault = inner or fault.__cause__ or fault.__context__
+def _turned(call: Mapping[str, Any]) -> Any:  # noqa: ANN401  a status
+    """The status of the redirect with which a POST became a GET; None without one."""
+    gets = (hop["status"] for hop in call["hops"] if hop["method"] == "GET")
+    return next(gets, None) if call["call"] != "stream" else None
 
 
-# --- how to reach them ------------------------------------------------------------------------
+def _login(calls: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, Any]]) -> Verdict:
+    """What a 401 stands for, by the challenge, or by the documents on the server's own origin."""
+    challenged = any(c["challenge"] and c["challenge"]["resource_metadata"] for c in calls)
+    found = [d["which"] for s in looks for d in s["documents"] if d["state"] == "found"]
+    if challenged or "resource" in found:
+        return "oauth", "401 with resource metadata"
+    if found:
+        return "oauth", "401 with authorization server metadata"
+    return "refused", "401 without OAuth metadata"
 
 
-def _open(
-    url: httpx.URL, proxy: str, tls: Callable[[], ssl.SSLContext], *, sse: bool
-) -> Conversation | None:
-    """Make a client that keeps no cookie and knows nothing of this process's environment."""
-    encrypted = url.scheme == "https" or proxy.startswith("https:")
-    context = tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
-    try:
-        client = httpx.AsyncClient(
-            headers=HEADERS,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            verify=context,
-            proxy=proxy or None,
-            timeout=None,  # noqa: S113  the whole conversation has its time limit
-            trust_env=False,
-        )
-    except (ValueError, ImportError, httpx.InvalidURL):  # of the proxy: SOCKS, or no URL
-        return None
-    return Conversation(client, url, sse=sse)
+_PLACES = {
+    "no-name": _UNKNOWN_HOST,
+    "no-answer": "the DNS did not answer",
+    "refused": _REFUSED,
+    "not-http": "no valid HTTP answer",
+} | dict.fromkeys(
+    ("self-signed", "unknown-ca", "expired", "not-yet", "wrong-name", "untrusted"),
+    _BAD_CERTIFICATE,
+)  # fmt: skip
+_OTHERWISE = {"dns": "the DNS did not answer", "tls": "no TLS handshake"}
 
 
-def _proxy(url: httpx.URL, environ: Mapping[str, str]) -> str:
-    port = url.port or (443 if url.scheme == "https" else 80)
-    host = url.raw_host.decode("ascii")  # `url.host` decodes A-labels, and not all can be
-    return chosen_proxy(host, port, environ)
+def _unreached(station: Mapping[str, Any], seconds: float) -> str:
+    """Say why no request could be sent."""
+    name, fault = station["station"], station["fault"]
+    if fault == "kind":
+        return "its proxy is not an HTTP proxy"
+    if name == "proxy" and fault in {"login", "status"}:
+        return "its proxy does not let it through"
+    if fault == "timeout" and name == "tcp":
+        return f"no connection within {min(seconds, LONGEST_DIAL):g} s"
+    if fault == "timeout":
+        return f"timed out after {seconds:g} s"
+    why = _PLACES.get(fault, _OTHERWISE.get(name, "no connection"))
+    return f"its proxy: {why}" if name == "proxy" else why
 
 
-def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Trust what certifi and the system trust, and the certificates that the user adds."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.load_default_certs()
-    extra = environ.get("NODE_EXTRA_CA_CERTS")
-    if extra:
-        with suppress(OSError):  # as the client, which goes on without it
-            context.load_verify_locations(extra)
-    return context
+_LEADS = {"redirect-away": "another origin", "redirect-bad": "nowhere"}
+_BROKEN = {
+    "redirect-loop": "too many redirects",
+    "tls-port": _SPEAKS_TLS,
+    "tls-alert": "no TLS handshake",
+    "reset": "the connection broke off",
+}
+_NAMED_MEDIA = {
+    "application/json": "JSON, but no MCP answer",
+    "text/event-stream": "events, but no MCP answer",
+} | {name: name for name in ("text/html", "text/plain", "text/xml", "application/xml")}
 
 
-def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    loop.set_default_executor(_Unawaited())
-    return loop
+def _no_answer(call: Mapping[str, Any], seconds: float) -> str:
+    """Say what came instead of an MCP answer."""
+    status, fault, error = call["status"], call["fault"], call["rpc"] == "error"
+    if turned := _turned(call):
+        return f"{turned} turns the request into a GET"
+    if fault in _LEADS:
+        return f"{status} to {_LEADS[fault]}"
+    if fault in _BROKEN:
+        return _BROKEN[fault]
+    if status and (error or status not in _SUCCESS):
+        return f"{status} with a JSON-RPC error" if error else str(status)
+    return _unfinished(fault, status, seconds) or _content(status, call["media"])
 
 
-class _Unawaited(ThreadPoolExecutor):
-    """Looks up names, each in a thread that nobody waits for: a lookup cannot be cancelled."""
+def _unfinished(fault: str, status: int | None, seconds: float) -> str:
+    if fault == "timeout":
+        return f"timed out after {seconds:g} s"
+    if status and fault == "too-big":
+        return f"more than {_MOST_BYTES // 1024} KiB without an MCP answer"
+    broken = not status or fault in {"closed", "cut", "not-http"}
+    return "no valid HTTP answer" if broken else ""
 
-    def submit(  # type: ignore[override]  # all that asyncio asks of it
-        self, fn: Callable[..., object], /, *args: object
-    ) -> Future[object]:
-        future: Future[object] = Future()
 
-        def settle() -> None:
-            try:
-                future.set_result(fn(*args))
-            except BaseException as error:  # noqa: BLE001  whoever waits gets it
-                future.set_exception(error)
-
-        future.set_running_or_notify_cancel()
-        Thread(target=settle, daemon=True).start()
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Leave the lookups alone."""
+def _content(status: int, media: str) -> str:
+    if not media:
+        return f"{status} without content"
+    return f"{status} with {_NAMED_MEDIA.get(media, 'another content type')}"
 
 
 # --- what was learned -------------------------------------------------------------------------

@@ -42,7 +42,18 @@ def http(
 
 
 def rpc(result: object = RESULT) -> dict[str, object]:
-    return {"jsonrpc": "2.0", "id": "mcpconf-1", "result": result}
+    return {"jsonrpc": "2.0", "id": "that-of-the-request", "result": result}
+
+
+ID = b'"that-of-the-request"'
+
+
+def identity(request: bytes) -> bytes:
+    """The id of a request, as long as ``ID``, so that the answer's length stays true."""
+    with suppress(ValueError):
+        found = json.loads(request.partition(b"\r\n\r\n")[2])
+        return json.dumps(found["id"]).encode().ljust(len(ID))
+    return ID
 
 
 ERROR = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": FOREIGN}}
@@ -80,7 +91,10 @@ class Loopback:
                 self.received.append(request)
                 line = request.partition(b" HTTP/")[0].decode("latin-1")
                 reply = self.replies.get(line, self.replies.get("*", http(404)))
-                connection.sendall(reply) if isinstance(reply, bytes) else reply(connection)
+                if isinstance(reply, bytes):
+                    connection.sendall(reply.replace(ID, identity(request)))
+                else:
+                    reply(connection)
 
     def _read(self, connection: socket.socket) -> bytes:
         request = b""
@@ -160,7 +174,9 @@ ANSWERS = [
     (sse(PRIMING, ": comment\n\n", NOTICE, MESSAGE.replace("\n", "\r\n")), OPEN),
     (http(200, rpc("x")), ("none", "200 with JSON, but no MCP answer")),
     (http(200, {"result": {}}), ("none", "200 with JSON, but no MCP answer")),
-    (http(200, [rpc()]), ("none", "200 with JSON, but no MCP answer")),
+    (http(200, [rpc()]), OPEN),  # a batch (2025-03-26)
+    (http(200, rpc({"protocolVersion": 7})), OPEN),  # the client refuses it, but wants no login
+    (http(200, rpc() | {"id": "another"}), ("none", "200 with JSON, but no MCP answer")),
     (http(200, b"[" * 60_000), ("none", "200 with JSON, but no MCP answer")),
     (http(200, b"\xff\xfe{"), ("none", "200 with JSON, but no MCP answer")),
     (http(200, b"1" * 6000), ("none", "200 with JSON, but no MCP answer")),
@@ -185,8 +201,9 @@ ANSWERS = [
     (http(401, WWW_Authenticate='Bearer Resource_Metadata="https://x/y"'), METADATA),
     (http(301, Location="/mcp/"), ("none", "301 turns the request into a GET")),
     (http(307, Location="https://example.com/"), ("none", "307 to another origin")),
-    (http(308, Location="http://[::bad/"), ("none", "no valid HTTP answer")),
-    (http(307), ("none", "307")),
+    (http(301, Location="https://example.com/"), ("none", "301 turns the request into a GET")),
+    (http(308, Location="http://[::bad/"), ("none", "308 to nowhere")),
+    (http(307), ("none", "307 to nowhere")),
     (b"", ("none", "no valid HTTP answer")),
     (b"SSH-2.0-x\r\n", ("none", "no valid HTTP answer")),
     (http(200, rpc())[:-5], ("none", "no valid HTTP answer")),
@@ -212,6 +229,7 @@ def test_the_first_request_is_the_clients() -> None:
     message = json.loads(body)
     assert (message["method"], message["params"]["protocolVersion"]) == ("initialize", "2025-11-25")
     assert message["params"]["clientInfo"]["name"] == "mcpconf"
+    assert headers[b"user-agent"].startswith(b"mcpconf/")
 
 
 PRM = {"resource": "https://x", "authorization_servers": ["https://as"]}
@@ -226,7 +244,9 @@ WELL_KNOWN = "GET_.well-known/oauth-"
         ("protected-resource", http(200, PRM), "401 with resource metadata"),
         ("authorization-server", http(200, AS), "401 with authorization server metadata"),
         ("protected-resource", http(200, {"resource": "x"}), ""),
-        ("protected-resource", http(200, PRM, "text/html"), ""),
+        ("protected-resource", http(200, PRM, "text/html"), "401 with resource metadata"),
+        ("protected-resource", http(200, b"<html>", "text/html"), ""),
+        ("authorization-server", http(200, b"[]"), ""),
         ("protected-resource", http(200, b"{}" + b" " * 70_000), ""),
         ("protected-resource", http(404, PRM), ""),
         ("protected-resource", b"garbage", ""),
@@ -240,22 +260,39 @@ def test_oauth_metadata_is_looked_for_on_the_own_origin(line, reply, expected) -
         assert found == (
             ("oauth", expected) if expected else ("refused", "401 without OAuth metadata")
         )
-    assert server.lines[1] == "GET /.well-known/oauth-protected-resource/a/mcp"
+    assert "GET /.well-known/oauth-protected-resource/a/mcp" in server.lines
     assert b"planted" not in b"".join(server.received)
+
+
+@pytest.mark.parametrize("kind", ["http", "sse"])
+def test_no_metadata_is_asked_for_elsewhere(kind) -> None:
+    with loopback(any=http(200, PRM | AS)) as other, loopback() as server:
+        named = f'Bearer resource_metadata="{other.url}/prm"'
+        server.replies["*"] = http(401, WWW_Authenticate=named)
+        assert verdict(f"{server.url}/a", kind) == ("oauth", "401 with resource metadata")
+        assert len(server.received) == 1
+        server.replies |= {
+            "*": http(401),
+            "GET /.well-known/oauth-protected-resource": http(
+                200, PRM | {"authorization_servers": [other.url]}
+            ),
+        }
+        assert verdict(f"{server.url}/b", kind) == ("oauth", "401 with resource metadata")
+    assert other.received == []
 
 
 def test_a_server_without_initialize_is_asked_in_the_modern_way() -> None:
     def answer(connection: socket.socket) -> None:
         modern = b"server/discover" in server.received[-1]
-        connection.sendall(
-            http(200, rpc({"supportedVersions": []})) if modern else http(400, ERROR)
-        )
+        reply = http(200, rpc({"supportedVersions": []})) if modern else http(400, ERROR)
+        connection.sendall(reply.replace(ID, identity(server.received[-1])))
 
     with loopback(any=answer) as server:
         assert verdict(f"{server.url}/mcp") == OPEN
     head = server.received[1].lower()
     assert b"mcp-method: server/discover" in head
     assert b"mcp-protocol-version: 2026-07-28" in head
+    assert len(server.received) == 2
 
 
 def test_a_session_is_ended() -> None:
@@ -294,6 +331,15 @@ def test_the_old_transport_opens_a_stream() -> None:
         )
         assert verdict(f"{server.url}/post", "sse") == ("none", "404")
     assert all(line.startswith("GET ") for line in server.lines)
+
+
+def test_a_server_of_the_old_transport_is_known_behind_the_new_type() -> None:
+    endpoint = "event: endpoint\ndata: /messages\n\n"
+    with loopback(POST_sse=http(405), GET_sse=sse(endpoint)) as server:
+        assert verdict(f"{server.url}/sse") == OPEN
+        server.replies["GET /sse"] = http(401)
+        assert verdict(f"{server.url}/sse") == ("refused", "401 without OAuth metadata")
+    assert server.lines.count("POST /sse") == 2
 
 
 # --- what does not come through -----------------------------------------------------------------
@@ -427,7 +473,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_everything_and_leaves_no_thread() -> None:
+def test_an_interrupt_ends_everything_and_no_thread_holds_the_exit_up() -> None:
     def interrupt(connection: socket.socket) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         connection.recv(1)
@@ -442,8 +488,9 @@ def test_an_interrupt_ends_everything_and_leaves_no_thread() -> None:
                 timeout=9,
             )
         assert time.monotonic() - start < 2
-        ours = {t for t in threading.enumerate() if t not in before and t.name.endswith("(settle)")}
-    assert not ours
+        names = ("(some)", "(look_up)")
+        ours = [t for t in threading.enumerate() if t not in before and t.name.endswith(names)]
+    assert all(thread.daemon for thread in ours)  # nobody waits for them
 
 
 # --- what is never said -------------------------------------------------------------------------
@@ -484,6 +531,7 @@ def test_a_redirect_is_followed_within_the_origin_only(status) -> None:
     with loopback(any=http(200, rpc())) as other, loopback(any=http(404)) as server:
         server.replies |= {
             "POST /here": http(status, Location="there"),
+            "DELETE /here": http(status, Location="there"),
             "POST /there": http(200, rpc(), Mcp_Session_Id="s1"),
             "POST /user": http(
                 status, Location=f"http://me:{SECRET}@127.0.0.1:{server.port}/there"
@@ -496,7 +544,8 @@ def test_a_redirect_is_followed_within_the_origin_only(status) -> None:
         assert verdict(f"{server.url}/away") == ("none", f"{status} to another origin")
         assert verdict(f"{server.url}/round") == ("none", "too many redirects")
     assert other.received == []
-    assert server.lines.count("DELETE /there") == 2
+    assert server.lines.count("DELETE /there") == 1
+    assert server.lines.count("DELETE /user") == 1  # as the client: where it was opened
     assert b"authorization" not in b"".join(server.received).lower()
 
 
@@ -657,7 +706,7 @@ def test_certificates_are_verified_with_those_of_the_environment(certificate, mo
         url = f"{server.url}/mcp"
         missing = {"NODE_EXTRA_CA_CERTS": "/nonexistent"}
         assert verdict(url, environ=missing) == ("none", "TLS certificate not valid")
-        assert server.received == []
+        assert not b"".join(server.received).strip()
         assert verdict(url, environ={"NODE_EXTRA_CA_CERTS": str(certificate)}) == OPEN
         name = f"https://localhost:{server.port}/mcp"  # not what the certificate says
         extra = {"NODE_EXTRA_CA_CERTS": str(certificate)}
@@ -668,7 +717,8 @@ def test_tls_and_plain_mixed_up(certificate) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with loopback(context) as tls, loopback(any=http(200, rpc())) as plain:
-        assert verdict(f"http://127.0.0.1:{tls.port}/mcp")[0] == "none"
+        plainly = verdict(f"http://127.0.0.1:{tls.port}/mcp")
+        assert plainly == ("none", "its port speaks TLS")
         assert verdict(f"https://127.0.0.1:{plain.port}/mcp") == ("none", "no TLS handshake")
 
 

@@ -30,6 +30,7 @@ def probe(
     """Ask the HTTP servers whether they want a login (no secret is sent) and cache the answers."""
     from mcpconf import probe as probing
     from mcpconf import view
+    from mcpconf.diagnosis.roots import trusted_roots
     from mcpconf.readers.known_facts import read_facts
     from mcpconf.report import plans
 
@@ -43,6 +44,7 @@ def probe(
         timeout=timeout,
         now=time.time,
         environ=configuration.request.environ,
+        roots=trusted_roots(),
         include_local=local,
     )
     probing.save(places.facts, read_facts(configuration, places).probes, fresh)

@@ -8,7 +8,7 @@ from pathlib import Path
 def trusted_roots() -> str:
     """The path of Mozilla's list; "" where there is none."""
     try:
-        import certifi  # noqa: PLC0415  what httpx itself trusts
+        import certifi  # noqa: PLC0415  the list as a package
     except ImportError:
         return ""
     return certifi.where()

@@ -15,7 +15,12 @@ Claude Code asks (facts 47 to 55) and tells what came back; it judges nothing
     ca           path of NODE_EXTRA_CA_CERTS; "env": what that variable says there
     roots        path, or PEM text, of more trusted certificates; for a place that has none
     seconds      10.0: everything is over then
-    client       "2.1.328": what it calls itself; before 2.1.300 nothing is asked by discover
+    client       "2.1.328": what it calls itself; before 2.1.300 nothing is asked by discover;
+                 "NAME/VERSION": another program than the client
+    brief        false; true: only what kind of server it is.  It ends with the greeting, begins
+                 with ``initialize``, asks no resolver itself, and stays on the URL's own origin;
+                 ``works`` and ``tools`` say nothing then
+    most         8388608: bytes of an answer that are read
 
 **A report** is a JSON object.  Every text in it is printable ASCII without backticks; no header's
 value, no user name, password or query of a URL, no session's id is in it, nor a piece of one
@@ -66,7 +71,8 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
             resource_metadata: bool} or null · ``skew`` seconds by which its clock is ahead, or
             null · ``first_ms`` until the answer's head · ``page`` bool: the body is HTML.
             Faults: ``status`` (not 2xx), ``rpc-error``, ``media``, ``empty``, ``not-mcp``,
-            ``redirect-loop``, ``redirect-bad`` (no or a strange Location), ``timeout``, ``closed``,
+            ``redirect-loop``, ``redirect-bad`` (no or a strange Location), ``redirect-away`` (to
+            another origin, not followed as it was to be brief), ``timeout``, ``closed``,
             ``reset``, ``not-http``, ``too-big``, ``tls-port``: it is a TLS port, ``cut``: the body
             ended too early, ``elsewhere``: the old transport's way back leads to another origin,
             ``shape``: a result that the client refuses; ``misfit`` says where, as

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 from mcpconf.wire.caller import Caller
 from mcpconf.wire.fault import Clock, Fault
@@ -36,7 +37,11 @@ def ask(target: Mapping[str, Any]) -> Report:
         return _report(wanted, clock, stopped="url", unseen="its URL cannot be read")
     if wanted.type not in ("http", "sse"):
         return _report(wanted, clock, unseen=f"type {wanted.mask.text(wanted.type, 20)}")
-    road = Road(_proxy(wanted, place), Trust(wanted.ca, wanted.roots), clock)
+    trust = Trust(wanted.ca, wanted.roots)
+    if place.scheme == "https":
+        trust.context()  # reading it is not the server's time
+    clock = Clock(wanted.seconds)
+    road = Road(_proxy(wanted, place), trust, clock, brief=wanted.brief)
     caller = Caller(wanted, road)
     talk = Talk(caller, place, clock)
     try:
@@ -47,18 +52,24 @@ def ask(target: Mapping[str, Any]) -> Report:
     return _report(wanted, clock, talk, stopped=_stopped(talk))
 
 
-def ask_all(targets: Sequence[Mapping[str, Any]]) -> list[Report]:
-    """Ask several servers at once: their reports, in the same order."""
+def ask_all(targets: Sequence[Mapping[str, Any]], limit: int = 0) -> list[Report]:
+    """Ask several servers at once, at most ``limit`` of them: their reports, in the same order."""
     reports: list[Report] = [{} for _ in targets]
+    left = iter(range(len(targets)))  # each thread takes the next
 
-    def one(index: int) -> None:
-        reports[index] = ask(targets[index])
+    def some() -> None:
+        for index in left:
+            reports[index] = ask(targets[index])
 
-    threads = [threading.Thread(target=one, args=(i,), daemon=True) for i in range(len(targets))]
+    count = min(limit or len(targets), len(targets))
+    rounds = -(-len(targets) // max(count, 1))
+    longest = max((Target(target).seconds for target in targets), default=0.0)
+    threads = [threading.Thread(target=some, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
-    for thread, target in zip(threads, targets):  # noqa: B905  Python 3.9
-        thread.join(Target(target).seconds + _SLACK)
+    end = Clock(rounds * (longest + _SLACK)).end
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
     return [
         report or _report(Target(target), Clock(0), unseen="it took too long")
         for report, target in zip(reports, targets)  # noqa: B905
@@ -74,7 +85,8 @@ def _proxy(target: Target, place: Place) -> str:
 def _look_at_login(target: Target, road: Road, place: Place, talk: Talk, clock: Clock) -> None:
     """After a refusal: see whether nothing at all is better, and where a login would begin."""
     refused = [s for s in road.stations if s.get("status") in _REFUSALS and s["station"] == "call"]
-    if not refused or talk.tools is not None:
+    named = target.brief and talk.metadata_url  # that is enough, and may be elsewhere
+    if not refused or talk.tools is not None or named:
         return
     stations: list[dict[str, Any]] = []
     bare = Caller(target, road.fork())

@@ -76,13 +76,13 @@ class Caller:
         Raises nothing: the station's ``fault`` says what failed below HTTP.
         """
         began = clock.within(3600.0)
-        answer = Answer(began, wanted)
+        answer = Answer(began, wanted, self.target.most)
         try:
             self._exchange(asked, answer, clock)
             seen = {asked.key}
             while answer.status in _REDIRECTS:
-                asked = self._hop(answer, asked, station["hops"], seen)
-                answer = Answer(began, wanted)
+                asked = self._hop(answer, asked, station["hops"], seen, clock)
+                answer = Answer(began, wanted, self.target.most)
                 self._exchange(asked, answer, clock)
         except Fault as fault:
             station.update(fault.facts, fault=fault.kind)
@@ -95,13 +95,22 @@ class Caller:
     # --- redirects ------------------------------------------------------------------------
 
     def _hop(
-        self, answer: Answer, asked: Outgoing, hops: list[dict[str, object]], seen: set[object]
+        self,
+        answer: Answer,
+        asked: Outgoing,
+        hops: list[dict[str, object]],
+        seen: set[object],
+        clock: Clock,
     ) -> Outgoing:
         """The request with which it goes on; ``hops`` tells it.  Raises Fault."""
         location = answer.headers.get("location", "")
         there = _there(asked.place, location)
         cross = there.origin != asked.place.origin
-        dropped = [name for name in asked.headers if cross and name.lower() in _DROPPED]
+        if cross and self.road.leads_inward(there, clock):
+            raise Fault("redirect-inward")
+        own = {name.lower() for name in self.target.headers} if self.target.own_origin else set()
+        stay = own.union(_DROPPED)
+        dropped = [name for name in asked.headers if cross and name.lower() in stay]
         kept = {name: value for name, value in asked.headers.items() if name not in dropped}
         further = Outgoing(there, asked.method, kept, asked.body)
         if answer.status in _BECOMES_GET and asked.method == "POST":
@@ -113,6 +122,8 @@ class Caller:
             "dropped": [mask.text(name, 60) for name in dropped],
             "relation": _relation(asked.place, there),
         })  # fmt: skip
+        if cross and self.target.brief:
+            raise Fault("redirect-away")
         if further.key in seen or len(hops) >= _MOST_HOPS:
             raise Fault("redirect-loop")
         seen.add(further.key)

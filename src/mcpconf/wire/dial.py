@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _NEXT = 0.25  # seconds until the next address gets its chance (RFC 8305)
 _GRACE = 0.05  # for the others, when one has answered
-_LONGEST = 7.0  # a connection that takes longer is none
+LONGEST_DIAL = 7.0  # a connection that takes longer is none
 _BUSY = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR)
 _KINDS = {
     "ECONNREFUSED": "refused",
@@ -38,7 +38,7 @@ class Dial:
     """Connects to one of the addresses; ``tries`` says how each went."""
 
     def __init__(self, addresses: list[tuple[int, Any]], clock: Clock) -> None:
-        self._clock = clock.within(_LONGEST)
+        self._clock = clock.within(LONGEST_DIAL)
         self._left = list(addresses)
         self._selector = selectors.DefaultSelector()
         self._pending: dict[socket.socket, tuple[dict[str, object], float]] = {}

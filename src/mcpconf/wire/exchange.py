@@ -10,7 +10,7 @@ import zlib
 from mcpconf.bridge.events import EventReader
 from mcpconf.bridge.responses import ResponseReader
 from mcpconf.bridge.trouble import Malformed
-from mcpconf.wire.fault import Clock, Fault
+from mcpconf.wire.fault import MOST_BYTES, Clock, Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     Wanted = Callable[[bytes, bytes], bool]
 
-MOST_BYTES = 8 * 1024 * 1024
 _EVENT_STREAM = "text/event-stream"
 
 
@@ -28,7 +27,7 @@ class Answer:
     ``wanted`` is asked of each event of a stream; reading ends with the first one that it wants.
     """
 
-    def __init__(self, clock: Clock, wanted: Wanted | None) -> None:
+    def __init__(self, clock: Clock, wanted: Wanted | None, most: int = MOST_BYTES) -> None:
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.pieces: list[bytes] = []
@@ -36,7 +35,7 @@ class Answer:
         self.complete = False
         self.found: bytes | None = None
         self.first_ms: float | None = None
-        self._clock = clock
+        self._clock, self._most = clock, most
         self.wanted = wanted
         self._events: EventReader | None = None
 
@@ -48,7 +47,7 @@ class Answer:
 
     def body(self, piece: bytes) -> None:
         self.length += len(piece)
-        if self.length > MOST_BYTES:
+        if self.length > self._most:
             raise Fault("too-big")
         if self._events is None:
             self.pieces.append(piece)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+MOST_BYTES = 8 * 1024 * 1024  # of an answer are read
+
 
 class Fault(Exception):  # noqa: N818  it says what happened
     """Something failed.  ``kind`` is the report's word for it, ``facts`` go into the station."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcpconf.bridge.text import parsed
 from mcpconf.wire.caller import Caller, Outgoing, new_call
-from mcpconf.wire.exchange import read
+from mcpconf.wire.exchange import Answer, read
 from mcpconf.wire.fault import Clock, Fault
 from mcpconf.wire.rpc import answers, merged, own_headers
 from mcpconf.wire.target import Place, onward
@@ -25,6 +25,7 @@ class Stream:
         del own["Content-Type"]
         self._headers = merged(own, {"Accept": "text/event-stream"}, headers)
         self._back: Place | None = None
+        self.answer: Answer | None = None
 
     def open(self, clock: Clock) -> dict[str, Any]:
         """Open it; the station tells how that went."""
@@ -33,7 +34,7 @@ class Stream:
         caller.holds = True
         asked = Outgoing(self._place, "GET", self._headers)
         answer = caller.call(station, asked, clock, lambda kind, _: kind == b"endpoint")
-        caller.holds = False
+        caller.holds, self.answer = False, answer
         if station["fault"]:
             caller.tell_body(station, answer)
         elif answer.media != "text/event-stream":

@@ -48,8 +48,9 @@ class Proxy:
 class Road:
     """How origins are reached; remembers addresses and tells each station once an origin."""
 
-    def __init__(self, proxy: str, trust: Trust, clock: Clock) -> None:
+    def __init__(self, proxy: str, trust: Trust, clock: Clock, *, brief: bool = False) -> None:
         self.clock = clock
+        self.brief = brief
         self.trust = trust
         self.stations: list[Station] = []
         self._proxy_url = proxy
@@ -59,7 +60,7 @@ class Road:
 
     def fork(self) -> Road:
         """The same roads, told elsewhere: for another thread."""
-        other = Road(self._proxy_url, self.trust, self.clock)
+        other = Road(self._proxy_url, self.trust, self.clock, brief=self.brief)
         other._addresses, other._proxy = dict(self._addresses), self._proxy
         return other
 
@@ -69,6 +70,29 @@ class Road:
             with contextlib.suppress(Fault):
                 self._proxy = Proxy(self._proxy_url)
         return self._proxy if place.scheme == "http" else None
+
+    def leads_inward(self, place: Place, clock: Clock) -> bool:
+        """Whether a server names a place nearer to this machine than it is itself.
+
+        A server out in the world has no say in what is asked on this machine or in its network.
+        Where a proxy looks names up, only what is written as an address is known.
+        """
+        return self._depth(place, clock) > (self._depth(self.home, clock) if self.home else _HERE)
+
+    def _depth(self, place: Place, clock: Clock) -> int:
+        if is_literal(place.host):
+            return depth_of([place.host])
+        if place.host == "localhost" or place.host.endswith(".localhost"):
+            return _HERE
+        if self._proxy_url:
+            return 0
+        key = place.host, place.port
+        if key not in self._addresses:
+            try:
+                self._addresses[key] = addresses_of(*key, clock)
+            except Fault:
+                return 0  # nothing will be asked there
+        return depth_of([str(address[0]) for _, address in self._addresses[key]])
 
     def open(self, place: Place, clock: Clock) -> socket.socket:
         """A connection over which HTTP can be spoken.  Raises Fault ``station`` after telling."""
@@ -122,7 +146,8 @@ class Road:
             found = addresses_of(place.host, place.port, clock)
         except Fault as fault:
             self._tell(station, began, fault, tell=tell)
-            station["servers"] = asked_each(place.host, self.clock.within(3.0))
+            if not self.brief:
+                station["servers"] = asked_each(place.host, self.clock.within(3.0))
             raise Fault("station") from None
         station["addresses"] = [str(address[0]) for _, address in found]
         self._tell(station, began, None, tell=tell)

@@ -11,6 +11,7 @@ from mcpconf.wire.caller import Caller, Outgoing, new_call
 from mcpconf.wire.exchange import Answer
 from mcpconf.wire.fault import Clock, Fault
 from mcpconf.wire.line import Road
+from mcpconf.wire.rpc import merged, own_headers
 from mcpconf.wire.target import Place, Target, place_of
 
 TYPE_CHECKING = False
@@ -34,13 +35,13 @@ def metadata(target: Target, road: Road, place: Place, named: str, clock: Clock)
     own = place.path.rstrip("/")
     resources = [place.at(f"{_WELL_KNOWN}{_RESOURCE}{own}"), place.at(_WELL_KNOWN + _RESOURCE)]
     with suppress(Fault):
-        resources[:1] = [place_of(named)] if named else resources[:1]
+        resources[:1] = [place_of(named)] if named and not target.brief else resources[:1]
     here = [("resource", p) for p in (resources if own else resources[-1:] + resources[:1])]
     here = list({p.wanted + p.with_port: (kind, p) for kind, p in here}.values())
     documents = look.all(here + _servers_at(place.at("")))
     issuers = [url for d in documents if d["which"] == "resource" for url in d.pop("issuers", [])]
     elsewhere = [p for p in map(_issuer, issuers[:1]) if p and _differs(p, place)]
-    if elsewhere:
+    if elsewhere and not target.brief:
         documents = [d for d in documents if d["which"] == "resource"]
         documents += look.all(_servers_at(elsewhere[0]))
     registers = [d.pop("registers", None) for d in documents]
@@ -105,11 +106,8 @@ class _Look:
     def _get(self, document: Document, place: Place) -> None:
         caller = Caller(self._target, self._road.fork())
         station = new_call("metadata", "GET", configured=False)
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": f"claude-code/{self._target.client} (sdk-cli)",
-        }
+        headers = merged(own_headers(self._target.client), {"Accept": "application/json"})
+        del headers["Content-Type"]
         answer = caller.call(station, Outgoing(place, "GET", headers), self._clock)
         caller.close()
         document["status"] = answer.status

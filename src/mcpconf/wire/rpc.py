@@ -33,7 +33,7 @@ def own_headers(client: str) -> Pairs:
         "Accept": f"{_JSON}, {_EVENTS}",
         "Accept-Encoding": "identity",
         "Content-Type": _JSON,
-        "User-Agent": f"claude-code/{client} (sdk-cli)",
+        "User-Agent": client if "/" in client else f"claude-code/{client} (sdk-cli)",
     }
 
 
@@ -67,7 +67,8 @@ def modern(client: str, **params: object) -> dict[str, object]:
 
 
 def _info(client: str) -> dict[str, str]:
-    return {"name": "claude-code", "version": client}
+    name, _, version = client.rpartition("/")
+    return {"name": name or "claude-code", "version": version}
 
 
 def answers(identity: object) -> Wanted:

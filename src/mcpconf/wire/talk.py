@@ -36,6 +36,7 @@ _END_PATIENCE = 1.0
 _MOST_PAGES = 20
 _NO_FALLBACK = (401, 403, 429)
 _CLIENT_ERROR = range(400, 500)
+_NOT_UNDERSTOOD = 400
 
 
 class Talk:
@@ -51,7 +52,7 @@ class Talk:
         self.first_ms: float | None = None
         self.metadata_url = ""
         self._caller, self._place, self._clock = caller, place, clock
-        self._client = caller.target.client
+        self._client, self._brief = caller.target.client, caller.target.brief
         self._configured = configured
         self._headers: Mapping[str, str] = caller.target.headers if configured else {}
         self._session: dict[str, str] = {}
@@ -77,12 +78,16 @@ class Talk:
 
     def _begin(self) -> None:
         self.transport = "http"
-        if self._configured and self._caller.target.discovers:
+        if self._configured and self._caller.target.discovers and not self._brief:
             if self._discover():
                 return
             if self.unreached:
                 return
         station = self._initialize()
+        if self._brief and _knows_none(station):
+            if self._discover():
+                return
+            self.stopped = "initialize"
         fallback = station["status"] in _CLIENT_ERROR and station["status"] not in _NO_FALLBACK
         if station["ok"]:
             self._go_on()
@@ -94,11 +99,13 @@ class Talk:
         stream = Stream(self._caller, self._place, self._headers)
         patience = _FALLBACK_PATIENCE if otherwise else self.remaining()
         station = stream.open(self._clock.within(patience))
-        self._tell(station, None, main=not otherwise)
+        self._tell(station, stream.answer, main=not otherwise)
         if station["ok"]:
             self._stream, self.transport = stream, "sse"
-            if self._initialize()["ok"]:
+            if not self._brief and self._initialize()["ok"]:
                 self._go_on()
+        elif self._brief:
+            return
         elif not otherwise and station["fault"] in ("status", "media", "empty"):
             self.transport = "sse"
             if self._initialize()["ok"]:  # a server of the new transport, so it is said
@@ -114,11 +121,14 @@ class Talk:
         station, found = self._ask("discover", "server/discover", {}, modern_for=patience)
         versions = found.get("supportedVersions")
         self.stopped = ""
-        if not station["ok"] or not isinstance(versions, list) or MODERN not in versions:
+        known = self._brief or (isinstance(versions, list) and MODERN in versions)
+        if not station["ok"] or not known:
             self.stopped = "discover" if station["fault"] == "station" else ""
             return False
         self._meet(found)
         self.era, self.protocol = "modern", MODERN
+        if self._brief:
+            return True
         self._list(stateless=True)
         if self.tools is None:
             self.era = self.protocol = self.stopped = ""
@@ -140,6 +150,8 @@ class Talk:
         return station
 
     def _go_on(self) -> None:
+        if self._brief:
+            return
         station = new_call("initialized", "POST", configured=self._configured)
         self._post(station, rpc_notification("notifications/initialized"), None, self._clock)
         if station["ok"] and self._has_tools:
@@ -259,3 +271,8 @@ class Talk:
             return self._clock.left()
         except Fault:
             return 0.0
+
+
+def _knows_none(station: Station) -> bool:
+    """Whether a server may be one that knows no ``initialize`` any more (fact 47)."""
+    return bool(station["status"] == _NOT_UNDERSTOOD or station["rpc"] == "error")

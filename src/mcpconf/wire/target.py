@@ -6,7 +6,7 @@ import os
 import re
 from urllib.parse import quote, urljoin, urlsplit
 
-from mcpconf.wire.fault import Fault
+from mcpconf.wire.fault import MOST_BYTES, Fault
 from mcpconf.wire.safe import Mask, printable
 
 TYPE_CHECKING = False
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PORTS = {"https": 443, "http": 80}
-_KEPT = "!$%&()*+,/:;=?@[]^|~'-._"
+_KEPT = "!$%&()*+,/:;=?@[]^|~'-._"  # what a URL's path keeps (WHATWG URL §1.3)
+_KEPT_IN_QUERY = "!$%&()*+,/:;=?@[\\]^`{|}~-._"
 _MODERN_SINCE = (2, 1, 300)
 _SECONDS = 10.0
 _SCHEMES_KNOWN = ("Bearer", "Basic", "Token", "Digest", "Apikey", "Negotiate")
@@ -66,8 +67,9 @@ def place_of(url: str) -> Place:
         raise Fault("url") from None
     if not host or not host.isprintable() or set(host) & set(' "<>\\^`{|}%') or port > _TOP:
         raise Fault("url")
-    path = quote(parts.path or "/", safe=_KEPT)
-    return Place(scheme, host, port, path, quote(parts.query, safe=_KEPT))
+    path = quote(parts.path or "/", safe=_KEPT, errors="replace")
+    query = quote(parts.query, safe=_KEPT_IN_QUERY, errors="replace")
+    return Place(scheme, host, port, path, query)
 
 
 def onward(here: Place, location: str) -> Place:
@@ -94,6 +96,8 @@ class Target:
         seconds = given.get("seconds")
         self.seconds = float(seconds) if isinstance(seconds, (int, float)) else _SECONDS
         self.client = str(given.get("client") or "2.1.328")
+        self.brief = bool(given.get("brief"))
+        self.most = int(given.get("most") or MOST_BYTES)
         self.mask = Mask(self._secrets())
 
     @property

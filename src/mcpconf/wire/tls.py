@@ -7,6 +7,7 @@ import functools
 import os
 import socket
 import ssl
+import threading
 import time
 
 from mcpconf.wire.certificate import certificate_facts
@@ -33,6 +34,7 @@ _PLAIN_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 _LOOK = 2.0  # seconds for a second look
 _SHARE = 0.7  # of the time that is left; some is kept for that look
 _PEM = "-----BEGIN"
+_READING = threading.Lock()
 
 
 class Trust:
@@ -41,16 +43,17 @@ class Trust:
     def __init__(self, ca: str, roots: str) -> None:
         self._ca, self._roots = ca, roots
 
-    @property
     def context(self) -> ssl.SSLContext:
         """What is trusted now; reading it takes long, so it is kept while nothing changes."""
         store = tuple(os.environ.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
         files = (self._ca, "" if self._roots.startswith(_PEM) else self._roots, *store)
-        return _trusting(self._ca, self._roots, tuple((path, _changed(path)) for path in files))
+        changed = tuple((path, _changed(path)) for path in files)
+        with _READING:  # one for all that are asked at once
+            return _trusting(self._ca, self._roots, changed)
 
     def count(self) -> int:
         """How many are trusted; those of a directory count when they lie there."""
-        loaded = self.context.cert_store_stats()["x509_ca"]
+        loaded = self.context().cert_store_stats()["x509_ca"]
         if loaded:
             return int(loaded)
         folder = ssl.get_default_verify_paths().capath
@@ -93,7 +96,7 @@ def secured(
     """
     try:
         part = clock.within(clock.left() * _SHARE)
-        secure = _shaken(sock, host, trust.context, part)
+        secure = _shaken(sock, host, trust.context(), part)
     except (ssl.SSLError, OSError) as error:
         sock.close()
         raise _fault(error, host, trust, clock, again) from None
