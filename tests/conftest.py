@@ -33,7 +33,13 @@ settings.register_profile("dev", deadline=None, max_examples=100)
 settings.load_profile("ci" if "CI" in os.environ else "dev")
 
 
-_LONG = ("tests/packaging/", "tests/parity/", "tests/credentials/", "tests/netns/test_r")
+_LONG = (
+    "tests/packaging/",
+    "tests/parity/",
+    "tests/credentials/",
+    "tests/netns/test_r",
+    "tests/engines/test_story",
+)
 _ENGINE = "docker-26"  # the one engine that every run starts; `make engines` runs them all
 
 
