@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mcpconf.contract import Route
+from mcpconf.credentials.missing import Missing
 from mcpconf.diagnosis.evidence import Heard, Secrets
 from mcpconf.diagnosis.look_host import look_at_secrets
 from mcpconf.diagnosis.roots import trusted_roots
@@ -27,7 +28,8 @@ from mcpconf.service.handshake import Outcome, handshake
 SECONDS = 7.0  # for a handshake
 WIRE = 6.0  # for a server that is asked without them
 _SOON = 1.5  # then the wire is asked beside the handshake
-_LAST = 0.3
+_LAST = _AT_ONCE = 0.3
+_HELPER = 9.0  # for a headersHelper, which has ten seconds in the gateway
 _LAST_WORDS = 2000  # characters
 _PROBE = 3.0  # what the client waits for an answer to its first probe (fact 56)
 _NOT_BEYOND = (  # what the gateway says of itself and of processes: the wire would add nothing
@@ -91,7 +93,8 @@ async def attempt(one: Try, world: World) -> Tried:
 
     hands = asyncio.create_task(_greet(one, world, hear))
     ringing = asyncio.create_task(alarm.wait())
-    await asyncio.wait({hands, ringing}, timeout=_SOON, return_when=asyncio.FIRST_COMPLETED)
+    soon = _AT_ONCE if one.route and one.route.headers_helper else _SOON  # it may take its time
+    await asyncio.wait({hands, ringing}, timeout=soon, return_when=asyncio.FIRST_COMPLETED)
     ringing.cancel()
     if hands.done() and hands.result().tools:
         heard = Heard("host", hands.result(), time.monotonic() - began)
@@ -197,12 +200,12 @@ async def _beyond(one: Try, world: World, code: str) -> tuple[Secrets | None, Re
         route = one.route
         if code == "helper-failed":  # it has just taken its time
             route = route._replace(headers_helper=None)
-        secrets = await look_at_secrets(route, world.folder, world.places.state, world.environ)
+        secrets = await _secrets(route, world)
         resolved = secrets.resolved
         if code in _NOT_BEYOND or resolved is None or not resolved.url:
             return secrets, None
         kind = {"type": one.route.transport, "url": resolved.url, "proxy": ""}
-        target = {**kind, "headers": dict(resolved.headers)}
+        target = {**kind, "headers": dict(resolved.headers), "own_origin": True}
     if target is None:
         return secrets, None
     from mcpconf.wire import ask as ask_wire  # noqa: PLC0415  only when something is wrong
@@ -211,6 +214,15 @@ async def _beyond(one: Try, world: World, code: str) -> tuple[Secrets | None, Re
     asked |= target
     loop = asyncio.get_running_loop()
     return secrets, await loop.run_in_executor(world.pool, ask_wire, asked)
+
+
+async def _secrets(route: Route, world: World) -> Secrets:
+    try:
+        async with asyncio.timeout(_HELPER):
+            return await look_at_secrets(route, world.folder, world.places.state, world.environ)
+    except TimeoutError:
+        text = f"it takes longer than {_HELPER:g} seconds; run it by hand to see why"
+        return Secrets(None, Missing("helper-failed", text))
 
 
 def _of_wire(report: Report | None) -> Heard | None:

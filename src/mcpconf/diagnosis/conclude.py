@@ -149,7 +149,8 @@ def _settled(judged: Judged, seen: Seen, host: Host) -> Judged:
         judged = judged._replace(causes=tuple(v for v in judged.causes if v.finding.code != _LOGIN))
     broken = [v for v in judged.causes if v.rung is not Rung.CLIENT]
     if not broken and (host.heard is not None or host.inside is not None):
-        judged += Judged((judge_trouble.beyond(host),))
+        answers = seen.report is not None and seen.report["answer"]["works"] is True
+        judged += Judged((judge_trouble.beyond(host, answers=answers),))
     if judged.causes:
         odd = judge_config.written_oddly(seen.name, seen.compiled)
         judged += Judged((), odd)

@@ -15,6 +15,7 @@ from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
 from mcpconf.names import quote
 
 _LOGIN_IS_OLD = ("expired", "refreshable")
+_HELPER, _WAITS = "helper-failed", ("unreachable", "timeout")
 _GATEWAY_HAS_NOT = "is not set where the gateway runs"
 
 
@@ -24,6 +25,8 @@ def behind(host: Host) -> Iterator[Verdict]:
         return
     missing = host.secrets.missing if host.secrets else None
     code = host.code or (missing.code if missing else "")
+    if missing and missing.code == _HELPER and code in _WAITS:  # the gateway still waits for it
+        code = _HELPER
     if code in _SECRETS:
         yield _SECRETS[code](host)
     else:
@@ -60,7 +63,8 @@ def _unset(unset: Verdict) -> Verdict:
 
 def _helper(host: Host) -> Verdict:
     ours = host.secrets.missing if host.secrets else None
-    text = f"the headersHelper of {host.name} does not work: {host.words or (ours and ours.text)}"
+    said = (ours.text if ours else host.words).replace("its headersHelper ", "it ")
+    text = f"the headersHelper of {host.name} does not work: {said}"
     at = host.at.at("headersHelper")
     notes = ("it prints the headers that the server wants; without them nothing is asked",)
     found = host.verdict(Rung.SECRET, "MC222", text, notes).finding
@@ -81,7 +85,7 @@ def _step_up(host: Host) -> Verdict:
 
 _SECRETS = {
     "secret-missing": _secret_missing,
-    "helper-failed": _helper,
+    _HELPER: _helper,
     "login-expired": _login_expired,
     "step-up": _step_up,
 }
@@ -165,13 +169,17 @@ _BEYOND = {
 }
 
 
-def beyond(host: Host) -> Verdict:
-    """The gateway's own word, where the server answers well when it is asked from this shell."""
+def beyond(host: Host, *, answers: bool = False) -> Verdict:
+    """The last word that was heard, where nothing else explains it.
+
+    ``answers``: the server answered well when it was asked from this shell.
+    """
     if host.secrets and host.secrets.login.state in _LOGIN_IS_OLD:
         return _login_expired(host)
     kind = _BEYOND.get(host.code, _Beyond(Rung.MCP, "MC299"))
-    text = f"{host.name} does not work through the gateway: {host.words or 'it does not say why'}"
-    notes: tuple[str, ...] = ("asked directly from this shell, it answers",)
+    through = " through the gateway" if host.planned.route is not None else ""
+    text = f"{host.name} does not work{through}: {host.words or 'it does not say why'}"
+    notes = ("asked directly from this shell, it answers",) if answers else ()
     if host.code == "redirected":
         notes = ("the gateway follows no redirect to another origin, for the headers it adds",)
     return host.verdict(kind.rung, kind.code, text, notes)
