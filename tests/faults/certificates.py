@@ -22,9 +22,11 @@ _NOW = dt.datetime.now(dt.UTC)
 _DAY = dt.timedelta(days=1)
 
 
-@cache
+_AUTHORITY = trustme.CA(organization_name="laboratory")  # several threads use it
+
+
 def authority() -> trustme.CA:
-    return trustme.CA(organization_name="laboratory")
+    return _AUTHORITY
 
 
 def trusted(folder: Path) -> dict[str, str]:
