@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpconf.wire import ask, bundle, lookup
+from mcpconf.wire import ask, bundle, line, lookup
 from mcpconf.wire.asking import ask_all
 from mcpconf.wire.certificate import certificate_facts
 from mcpconf.wire.fault import Clock
@@ -133,6 +133,46 @@ def test_redirects_are_told() -> None:
     }  # fmt: skip
     assert "authorization" not in there.asked[0].headers
     assert there.asked[0].headers["x-api-key"] == SECRET
+
+
+def test_configured_headers_may_be_kept_to_their_origin() -> None:
+    with serving() as there, serving(lambda _: answer(307, location=there.url())) as here:
+        headers = {"authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET}
+        report = ask({"url": here.url(), "headers": headers, "own_origin": True})
+    (hop,) = stations(report, "call")[0]["hops"]
+    assert hop["dropped"] == ["authorization", "X-Api-Key"]
+    assert {SECRET, f"Bearer {SECRET}"}.isdisjoint(there.asked[0].headers.values())
+
+
+def test_a_server_in_the_world_leads_to_nothing_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is named by its challenge, its metadata or its redirects is not asked for it."""
+    with serving() as near:
+        depth = {near.port: 2}
+        monkeypatch.setattr(line.Road, "_depth", lambda _, place, __: depth.get(place.port, 0))
+
+        def script(asked: Asked) -> bytes:
+            if asked.path == "/away":
+                return answer(307, location=near.url())
+            if asked.path.startswith("/.well-known/oauth-protected"):
+                return answer(200, {"authorization_servers": [near.url("/")], "resource": "x"})
+            return answer(401, www_authenticate=f'Bearer resource_metadata="{near.url("/meta")}"')
+
+        with serving(script) as server:
+            moved = ask({"url": server.url("/away").replace("127.0.0.1", "localhost")})
+            refused = ask({"url": server.url().replace("127.0.0.1", "localhost")})
+    assert near.asked == []
+    assert stations(moved, "call")[-1]["fault"] == "redirect-inward"
+    (login,) = stations(refused, "oauth")
+    assert {d["state"] for d in login["documents"]} >= {"unreached"}
+
+
+def test_how_near_an_address_is() -> None:
+    near = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "fe80::1%eth0", "0.0.0.0"]
+    assert {lookup.depth_of([address]) for address in near} == {2}
+    private = ["10.0.0.1", "192.168.1.1", "fd00::1", "100.64.0.1", "::ffff:10.0.0.1"]
+    assert {lookup.depth_of([address]) for address in private} == {1}
+    assert lookup.depth_of(["8.8.8.8", "2606:4700::1111"]) == 0
+    assert lookup.depth_of(["8.8.8.8", "127.0.0.1"]) == 2
 
 
 # --- what the client takes --------------------------------------------------------------------

@@ -10,6 +10,7 @@ _NOT_FOUND, _GONE, _TOO_OFTEN = 404, 410, 429
 _NO_ENDPOINT = (_NOT_FOUND, _GONE)
 _SAID_IN_MCP = (400, 422)
 _SERVER_ERROR = 500
+_NEVER_FOLLOW = ("authorization", "cookie", "proxy-authorization")  # to another origin (fact 51)
 _MEANS = {
     402: "it wants to be paid",
     405: "its URL takes no POST",
@@ -49,9 +50,15 @@ def judge_redirect(seen: Seen, about: About) -> list[Verdict]:
 def _lost(call: Call, about: About) -> Verdict | None:
     if call.fault == "redirect-loop":
         return _circle(call, about)
+    if call.fault == "redirect-inward":
+        return _inward(call, about)
+    if any(name.lower() not in _NEVER_FOLLOW for hop in call.hops for name in hop.texts("dropped")):
+        return _stops(call, about)
     if call.fault == "redirect-bad":
         message = f"the server of {about.name} redirects to nowhere"
-        notes = (f"it answers HTTP {call.status} without an address that can be read",)
+        notes: tuple[str, ...] = (
+            f"it answers HTTP {call.status} without an address that can be read",
+        )
         return about.verdict(
             Rung.HTTP, "MC273", message, notes=notes, help=(COMPARE,), shows=shows(about, "failed")
         )
@@ -78,19 +85,33 @@ def _circle(call: Call, about: About) -> Verdict:
     return about.verdict(Rung.HTTP, "MC275", message, notes=notes, help=ways, shows=printed)
 
 
+def _inward(call: Call, about: About) -> Verdict:
+    """A server out in the world has no say in what is asked near this machine."""
+    message = (
+        f"a redirect of {about.name} leads to this machine or its network; it was not followed"
+    )
+    notes = (f"it answers HTTP {call.status}", "the server itself is farther away than that")
+    ways = (COMPARE, "tell its operator")
+    return about.verdict(Rung.HTTP, "MC273", message, notes=notes, help=ways)
+
+
 def _kept_by_gateway(seen: Seen, about: About) -> list[Verdict]:
     """A redirect to another origin, which the client follows and the gateway does not."""
-    call = seen.call("initialize") or seen.call("tools")
+    found = _stops(seen.call("initialize") or seen.call("tools"), about)
+    return [found] if found else []
+
+
+def _stops(call: Call, about: About) -> Verdict | None:
     hop = next((h for h in call.hops if h.flag("cross")), Told(None))
     if not about.through_gateway or not hop:
-        return []
+        return None
     message = f"the server of {about.name} redirects to another origin, where the gateway stops"
     notes = (
         f"HTTP {hop.whole('status')} leads to {hop.shown('to', 120)}",
         "what the gateway adds is for the configured origin only",
     )
     ways = (f"write the address to which it leads into its URL: {hop.shown('to', 120)}",)
-    return [about.verdict(Rung.HTTP, "MC273", message, notes=notes, help=ways)]
+    return about.verdict(Rung.HTTP, "MC273", message, notes=notes, help=ways)
 
 
 # --- transports -------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ Claude Code asks (facts 47 to 55) and tells what came back; it judges nothing
                  with ``initialize``, asks no resolver itself, and stays on the URL's own origin;
                  ``works`` and ``tools`` say nothing then
     most         8388608: bytes of an answer that are read
+    own_origin   false; true: no configured header follows a redirect to another origin
 
 **A report** is a JSON object.  Every text in it is printable ASCII without backticks; no header's
 value, no user name, password or query of a URL, no session's id is in it, nor a piece of one
@@ -72,7 +73,8 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
             null · ``first_ms`` until the answer's head · ``page`` bool: the body is HTML.
             Faults: ``status`` (not 2xx), ``rpc-error``, ``media``, ``empty``, ``not-mcp``,
             ``redirect-loop``, ``redirect-bad`` (no or a strange Location), ``redirect-away`` (to
-            another origin, not followed as it was to be brief), ``timeout``, ``closed``,
+            another origin, not followed as it was to be brief), ``redirect-inward`` (from the
+            world to this machine or its network, not followed either), ``timeout``, ``closed``,
             ``reset``, ``not-http``, ``too-big``, ``tls-port``: it is a TLS port, ``cut``: the body
             ended too early, ``elsewhere``: the old transport's way back leads to another origin,
             ``shape``: a result that the client refuses; ``misfit`` says where, as

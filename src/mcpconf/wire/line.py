@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from mcpconf.wire.dial import Dial
 from mcpconf.wire.fault import Clock, Fault
-from mcpconf.wire.lookup import addresses_of, asked_each, is_literal
+from mcpconf.wire.lookup import THIS_MACHINE, addresses_of, asked_each, depth_of, is_literal
 from mcpconf.wire.target import Place, place_of
 from mcpconf.wire.tls import Trust, secured
 
@@ -53,6 +53,7 @@ class Road:
         self.brief = brief
         self.trust = trust
         self.stations: list[Station] = []
+        self.home: Place | None = None  # the server's own
         self._proxy_url = proxy
         self._proxy: Proxy | None = None
         self._addresses: dict[tuple[str, int], list[tuple[int, Any]]] = {}
@@ -62,6 +63,7 @@ class Road:
         """The same roads, told elsewhere: for another thread."""
         other = Road(self._proxy_url, self.trust, self.clock, brief=self.brief)
         other._addresses, other._proxy = dict(self._addresses), self._proxy
+        other.home = self.home
         return other
 
     def proxied(self, place: Place) -> Proxy | None:
@@ -77,13 +79,13 @@ class Road:
         A server out in the world has no say in what is asked on this machine or in its network.
         Where a proxy looks names up, only what is written as an address is known.
         """
-        return self._depth(place, clock) > (self._depth(self.home, clock) if self.home else _HERE)
+        return self.home is not None and self._depth(place, clock) > self._depth(self.home, clock)
 
     def _depth(self, place: Place, clock: Clock) -> int:
         if is_literal(place.host):
             return depth_of([place.host])
         if place.host == "localhost" or place.host.endswith(".localhost"):
-            return _HERE
+            return THIS_MACHINE
         if self._proxy_url:
             return 0
         key = place.host, place.port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import threading
@@ -17,6 +18,7 @@ _RESOLV = "/etc/resolv.conf"
 _MOST_SERVERS, _MOST_ADDRESSES = 3, 8
 _RESOLVER_PATIENCE = 2.0
 _HEADER, _DOMAIN = 12, 53
+THIS_MACHINE = 2
 _QUERY = b"\1\0\0\1\0\0\0\0\0\0"  # recursion desired, one question
 
 
@@ -50,6 +52,25 @@ def _kind(error: Exception) -> str:
     if number in none or isinstance(error, UnicodeError):
         return "no-name"
     return "no-answer" if number == socket.EAI_AGAIN else "failed"
+
+
+def depth_of(addresses: list[str]) -> int:
+    """How near the nearest address is: 0 in the world, 1 in a private network, 2 this machine.
+
+    Addresses of one link count as this machine's: a cloud hands out its credentials there.
+    """
+    return max((_depth_of(address) for address in addresses), default=0)
+
+
+def _depth_of(address: str) -> int:
+    try:
+        found: Any = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return 0
+    found = getattr(found, "ipv4_mapped", None) or found
+    if found.is_loopback or found.is_link_local or found.is_unspecified:
+        return THIS_MACHINE
+    return 0 if found.is_global else 1
 
 
 def is_literal(host: str) -> bool:

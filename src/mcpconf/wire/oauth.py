@@ -106,6 +106,8 @@ class _Look:
     def _get(self, document: Document, place: Place) -> None:
         caller = Caller(self._target, self._road.fork())
         station = new_call("metadata", "GET", configured=False)
+        if caller.road.leads_inward(place, self._clock):
+            return
         headers = merged(own_headers(self._target.client), {"Accept": "application/json"})
         del headers["Content-Type"]
         answer = caller.call(station, Outgoing(place, "GET", headers), self._clock)

@@ -98,6 +98,7 @@ class Target:
         self.client = str(given.get("client") or "2.1.328")
         self.brief = bool(given.get("brief"))
         self.most = int(given.get("most") or MOST_BYTES)
+        self.own_origin = bool(given.get("own_origin"))
         self.mask = Mask(self._secrets())
 
     @property
