@@ -549,6 +549,20 @@ def test_a_redirect_is_followed_within_the_origin_only(status) -> None:
     assert b"authorization" not in b"".join(server.received).lower()
 
 
+def test_a_name_to_which_a_redirect_leads_is_not_even_looked_up(monkeypatch) -> None:
+    genuine, asked = socket.getaddrinfo, []
+
+    def lookup(host, *rest, **more) -> list:
+        asked.append(host)
+        return genuine("127.0.0.1", *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with loopback(any=http(307, Location="http://tells.example.org/mcp")) as server:
+        found = verdict(f"http://mcp.example.com:{server.port}/mcp")
+        assert found == ("none", "307 to another origin")
+    assert asked == ["mcp.example.com"]
+
+
 def test_what_is_near_is_left_alone_unless_wanted(monkeypatch) -> None:
     genuine = socket.getaddrinfo
     monkeypatch.setattr(

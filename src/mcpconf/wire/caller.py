@@ -106,7 +106,7 @@ class Caller:
         location = answer.headers.get("location", "")
         there = _there(asked.place, location)
         cross = there.origin != asked.place.origin
-        if cross and self.road.leads_inward(there, clock):
+        if cross and not self.target.brief and self.road.leads_inward(there, clock):
             raise Fault("redirect-inward")
         own = {name.lower() for name in self.target.headers} if self.target.own_origin else set()
         stay = own.union(_DROPPED)
