@@ -166,6 +166,14 @@ def test_a_server_in_the_world_leads_to_nothing_near(monkeypatch: pytest.MonkeyP
     assert {d["state"] for d in login["documents"]} >= {"unreached"}
 
 
+def test_a_secret_that_comes_back_as_a_host_is_hidden() -> None:
+    away = f"http://{SECRET}.example.invalid/{SECRET}"
+    with serving(lambda _: answer(307, location=away)) as server:
+        report = ask({"url": server.url(), "headers": {"X-Api-Key": SECRET}})
+    assert SECRET not in json.dumps(report)
+    assert stations(report, "dns")[-1]["host"] == "***.example.invalid"
+
+
 def test_how_near_an_address_is() -> None:
     near = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "fe80::1%eth0", "0.0.0.0"]
     assert {lookup.depth_of([address]) for address in near} == {2}

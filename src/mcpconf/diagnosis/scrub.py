@@ -91,6 +91,7 @@ def _spellings(secret: str) -> Iterator[str]:
     secret = secret.strip()
     for one in (secret, *secret.split()):
         yield one
+        yield one.lower()  # in the name of a host
         yield percent(one, safe="")
         yield one.encode("unicode_escape").decode("ascii")
         yield one.replace('"', '\\"')

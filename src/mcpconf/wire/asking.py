@@ -42,7 +42,7 @@ def ask(target: Mapping[str, Any]) -> Report:
         trust.context()  # reading it is not the server's time
     clock = Clock(wanted.seconds)
     road = Road(_proxy(wanted, place), trust, clock, brief=wanted.brief)
-    road.home = place
+    road.home, road.mask = place, wanted.mask
     caller = Caller(wanted, road)
     talk = Talk(caller, place, clock)
     try:

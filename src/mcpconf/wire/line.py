@@ -17,9 +17,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from mcpconf.wire.safe import Mask
+
     Station = dict[str, Any]
 
 _HEAD_LIMIT = 16 * 1024
+_LONGEST_HOST = 253
 _OK, _LOGIN = 200, 407
 _NOTHING, _FAULTS, _ALL = range(3)  # what of a connection the report tells
 
@@ -54,6 +57,7 @@ class Road:
         self.trust = trust
         self.stations: list[Station] = []
         self.home: Place | None = None  # the server's own
+        self.mask: Mask | None = None
         self._proxy_url = proxy
         self._proxy: Proxy | None = None
         self._addresses: dict[tuple[str, int], list[tuple[int, Any]]] = {}
@@ -63,7 +67,7 @@ class Road:
         """The same roads, told elsewhere: for another thread."""
         other = Road(self._proxy_url, self.trust, self.clock, brief=self.brief)
         other._addresses, other._proxy = dict(self._addresses), self._proxy
-        other.home = self.home
+        other.home, other.mask = self.home, self.mask
         return other
 
     def proxied(self, place: Place) -> Proxy | None:
@@ -106,7 +110,7 @@ class Road:
             sock = self._direct(place, clock, tell=tell)
         if place.scheme != "https":
             return sock
-        station = _station("tls", place)
+        station = self._station("tls", place)
         return self._secured(sock, place, clock, station, tell=tell)
 
     def again(self, place: Place, clock: Clock) -> socket.socket:
@@ -116,6 +120,14 @@ class Road:
         return self._direct(place, clock, tell=_NOTHING)
 
     # --- stations -------------------------------------------------------------------------
+
+    def _station(self, name: str, place: Place) -> Station:
+        """A new one; a host that the server names may be a secret that it was told."""
+        own = self.mask is None or self.home is None or place.host == self.home.host
+        host = place.host if own or self.mask is None else self.mask.text(place.host, _LONGEST_HOST)
+        return {
+            "station": name, "ok": True, "ms": None, "host": host, "port": place.port, "fault": ""
+        }  # fmt: skip
 
     def _tell(self, station: Station, began: Clock, fault: Fault | None, *, tell: int) -> None:
         station["ms"] = began.ms()
@@ -127,7 +139,7 @@ class Road:
 
     def _direct(self, place: Place, clock: Clock, *, tell: int) -> socket.socket:
         addresses = self._resolved(place, clock, tell=tell)
-        station, began = _station("tcp", place), clock.within(clock.left())
+        station, began = self._station("tcp", place), clock.within(clock.left())
         dial = Dial(addresses, clock)
         station["tries"] = dial.tries
         try:
@@ -142,7 +154,7 @@ class Road:
         key = place.host, place.port
         if key in self._addresses:
             return self._addresses[key]
-        station, began = _station("dns", place), clock.within(clock.left())
+        station, began = self._station("dns", place), clock.within(clock.left())
         station.update(literal=is_literal(place.host), addresses=[], servers=[])
         try:
             found = addresses_of(place.host, place.port, clock)
@@ -174,7 +186,7 @@ class Road:
     # --- proxies --------------------------------------------------------------------------
 
     def _through(self, place: Place, clock: Clock, *, tell: int) -> socket.socket:
-        station, began = _station("proxy", place), clock.within(clock.left())
+        station, began = self._station("proxy", place), clock.within(clock.left())
         station["status"] = None
         try:
             self._proxy = self._proxy or Proxy(self._proxy_url)
@@ -234,9 +246,3 @@ def _head_of(sock: socket.socket, clock: Clock) -> bytes:
             break
         answer += piece
     return answer
-
-
-def _station(name: str, place: Place) -> Station:
-    return {
-        "station": name, "ok": True, "ms": None, "host": place.host, "port": place.port, "fault": ""
-    }  # fmt: skip

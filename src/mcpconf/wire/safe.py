@@ -39,7 +39,7 @@ def secret_parts(values: list[str]) -> list[str]:
     found: dict[str, None] = {}
     for value in values:
         for part in (value, *_SPLIT.split(value)):
-            for spelling in (part, unquote(part), _quoted(part), *_decoded(part)):
+            for spelling in (part, part.lower(), unquote(part), _quoted(part), *_decoded(part)):
                 text = spelling.strip()[:_LONGEST_SECRET]
                 if text and text.lower() not in _SCHEMES:
                     found[text] = None
