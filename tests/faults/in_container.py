@@ -163,9 +163,9 @@ COMMANDS = (
     Fault(
         "fetches-port",
         "a command wants another port of an open host",
-        "python3, direct.example.com:8080 for 9443",
+        "python3, near.example.com:8080 for 9443",
         "MC234",
-        inside("fetches", "direct.example.com", "8080"),
+        inside("fetches", "near.example.com", "8080"),
     ),
 )
 WAYS = (
@@ -379,6 +379,11 @@ def apply(site: Site) -> None:
     site.lab.run(["mcpconf-fw", "apply"])
 
 
+def mended(site: Site) -> None:
+    site.lab.force("mv /d /usr/sbin/dnsmasq")
+    apply(site)
+
+
 _DOWN = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
 _DENIED = (
     "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock"
@@ -523,10 +528,13 @@ CHANGES = (
     ),
     Change(
         Fault(
-            "firewall-shut", "the firewall could not be put in force", "mcpconf-fw stop", "MC232"
+            "firewall-shut",
+            "the firewall could not be put in force",
+            "dnsmasq is not there at `apply`",
+            "MC232",
         ),
-        sh("mcpconf-fw stop"),
-        apply,
+        sh("mcpconf-fw stop; rm -rf /run/mcpconf-fw; mv /usr/sbin/dnsmasq /d; mcpconf-fw apply"),
+        mended,
     ),
     Change(
         Fault(

@@ -10,7 +10,7 @@ from mcpconf.diagnosis.evidence import Host, Remembered
 from mcpconf.diagnosis.judge_report import About, Seen
 from mcpconf.diagnosis.judge_trouble import wants_login
 from mcpconf.diagnosis.judge_wire import judge_wire
-from mcpconf.diagnosis.model import Shows, Step, Verdict
+from mcpconf.diagnosis.model import Rung, Shows, Step, Verdict
 from mcpconf.diagnosis.wire_steps import wire_steps
 from mcpconf.model import Remote
 from mcpconf.secret import random_looking, secret_name, shown_url
@@ -46,12 +46,29 @@ def beyond(asked: Asked) -> Beyond:
     answer = asked.report.get("answer")
     if host.works and not (isinstance(answer, Mapping) and answer.get("works")):
         verdicts = []  # it was slower than the question's time, or weary of being asked twice
+    stopped = _stopped(asked)
+    if stopped is not None:
+        verdicts = [stopped]
     if host.planned.route is not None:
         told = (wants_login(host) if v.finding.code == _WANTS_LOGIN else v for v in verdicts)
         verdicts = list(told)
     if asked.inside is None:
         verdicts = _as_shown_here(verdicts, asked)
     return Beyond(tuple(verdicts), tuple(wire_steps(asked.report, place)))
+
+
+def _stopped(asked: Asked) -> Verdict | None:
+    """The bridge follows no redirect to another origin, whatever lies behind it."""
+    host = asked.host
+    call = Seen(asked.report).call("initialize")
+    hop = next((h for h in call.hops if h.flag("cross")), None)
+    if host.code != "redirected" or host.planned.route is not None or hop is None:
+        return None
+    text = f"the server of {host.name} redirects to another origin, where the bridge stops"
+    notes = (f"HTTP {hop.whole('status')} leads to {hop.shown('to', 120)}",)
+    way = f"write the address to which it leads into its URL: {hop.shown('to', 120)}"
+    found = host.verdict(Rung.HTTP, "MC273", text, notes)
+    return found._replace(finding=found.finding._replace(help=(way,)))
 
 
 def _slow(verdict: Verdict, asked: Asked) -> Verdict:

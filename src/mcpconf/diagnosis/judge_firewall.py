@@ -34,7 +34,7 @@ def judge_firewall(seen: InContainer, aim: Aim) -> Judged:
         return Judged((_shut(seen, aim),) if aim.wish.hosts else ())
     causes = [*_faults(seen, aim)] if aim.wish.hosts else []
     if aim.wish.way == "direct":
-        causes += _hosts(seen, aim)
+        causes += (*_hosts(seen, aim), *_led_out(seen, aim))
     return Judged(tuple(causes))
 
 
@@ -92,13 +92,30 @@ def _stale(seen: InContainer, aim: Aim) -> Verdict:
 
 def _sunk(seen: InContainer, aim: Aim) -> Iterator[Verdict]:
     """What its resolver says where the firewall itself does not: unlisted names lead nowhere."""
+    for host, _ in _nowhere(seen, aim):
+        found = [(h, p) for h, p in aim.wish.hosts if h == host]
+        yield from (_closed(h, p, aim) for h, p in found[:1])
+
+
+def _led_out(seen: InContainer, aim: Aim) -> Iterator[Verdict]:
+    """A redirect to a host that is not open, which Claude Code follows and the bridge does not."""
+    own = {host for host, _ in aim.wish.hosts}
+    for host, port in _nowhere(seen, aim):
+        if "url" in aim.wish.entry and host not in own:
+            text = f"the firewall is shut for {quote(host, 80)}, to which {aim.name} redirects"
+            ways = (Remedy("write the address to which it leads into its URL"),)
+            notes = ("no row of the plan opens it: a server has no say in what is open",)
+            yield _verdict("MC230", text, aim, notes, *_allow(host, port), *ways)
+
+
+def _nowhere(seen: InContainer, aim: Aim) -> Iterator[tuple[str, int]]:
+    """The hosts, with ports, whose names lead to the address of all names that are not listed."""
     stations = seen.wire.get(aim.wish.name, {}).get("stations")
     for station in stations if isinstance(stations, list) else ():
         told = station if isinstance(station, dict) else {}
-        addresses, host = told.get("addresses"), told.get("host")
+        addresses, host, port = told.get("addresses"), told.get("host"), told.get("port")
         if isinstance(addresses, list) and addresses and {*map(str, addresses)} <= _SINKS:
-            found = [(h, p) for h, p in aim.wish.hosts if h == host]
-            yield from (_closed(h, p, aim) for h, p in found[:1])
+            yield str(host), port if isinstance(port, int) else _HTTPS
 
 
 # --- one host ---------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mcpconf.commands import understand
 from mcpconf.diagnosis.container_terms import hidden
 from mcpconf.diagnosis.evidence import RESTART, Host
 from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
+from mcpconf.model import Stdio
 from mcpconf.names import quote
 
 _LOGIN_IS_OLD = ("expired", "refreshable")
@@ -134,12 +136,27 @@ def of_process(host: Host) -> Iterator[Verdict]:
     code = "MC208" if "ermission denied" in host.words else kind.code
     said = host.heard.outcome.words if host.heard else ""
     last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
-    notes = (host.words, f"it said last: {quote(hidden(last), 200)}" if last else "")
+    slow = _fetches(host) if code == "MC210" else ""
+    notes = (host.words, f"it said last: {quote(hidden(last), 200)}" if last else "", slow)
     rung = Rung.MCP if code == "MC282" else Rung.COMMAND
     text = kind.text.format(name=host.name)
     found = host.verdict(rung, code, text, tuple(filter(None, notes))).finding
     way = ("start the command of the entry by hand, in a shell on the host",)
     yield Verdict(rung, found._replace(origin=host.at.at("command"), help=way))
+
+
+def _fetches(host: Host) -> str:
+    """What a silent program may be busy with; "" where it has nothing to fetch."""
+    stdio = host.planned.classified.server.transport
+    if not isinstance(stdio, Stdio):
+        return ""
+    started = understand(stdio.command.safe(), [word.safe() for word in stdio.args])
+    if not started.runner:
+        return ""
+    return (
+        f"{quote(started.program)} fetches what is not there yet, which may take longer than this;"
+        " Claude Code waits for 30 s"
+    )
 
 
 # --- beyond the gateway -----------------------------------------------------------------------
@@ -150,6 +167,7 @@ class _Beyond(NamedTuple):
     code: str
 
 
+_NO_ANSWER = "has not answered yet"  # the bridge, without a reason
 _BEYOND = {
     "unreachable": _Beyond(Rung.TCP, "MC245"),
     "wire": _Beyond(Rung.MCP, "MC299"),
@@ -176,7 +194,8 @@ def beyond(host: Host, *, answers: bool = False) -> Verdict:
     """
     if host.secrets and host.secrets.login.state in _LOGIN_IS_OLD:
         return _login_expired(host)
-    kind = _BEYOND.get(host.code, _Beyond(Rung.MCP, "MC299"))
+    code = "timeout" if host.words.endswith(_NO_ANSWER) else host.code
+    kind = _BEYOND.get(code, _Beyond(Rung.MCP, "MC299"))
     through = " through the gateway" if host.planned.route is not None else ""
     text = f"{host.name} does not work{through}: {host.words or 'it does not say why'}"
     notes = ("asked directly from this shell, it answers",) if answers else ()
