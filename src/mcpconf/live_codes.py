@@ -309,7 +309,7 @@ LIVE: dict[str, Rule] = {
     ),
     "MC253": Rule(
         _E,
-        "TLS is spoken to a plain port",
+        "a plain port is spoken to in TLS",
         "The URL begins with `https` and the port answers without TLS. Claude Code says "
         "`EPROTO: The TLS handshake failed`, 2.1.197 `unknown certificate verification error`. "
         "Write `http`, or the port that speaks TLS.",
@@ -373,10 +373,11 @@ LIVE: dict[str, Rule] = {
     "MC267": Rule(
         _E,
         "a server refuses to register clients",
-        "The server wants a login, and its authorization server refuses to register Claude "
-        "Code. 2.1.197 says `Failed to connect`, 2.1.328 says `Needs authentication`, and the "
-        "sign-in fails. mcpconf never registers a client only to find out, so it names this "
-        "cause for a text and does not look for it. Ask the operator for a client id.",
+        "The server wants a login, and its authorization server refuses to register Claude Code: "
+        "2.1.197 counts it as failed, 2.1.328 says `Needs authentication`, and the sign-in ends "
+        "there. mcpconf never registers a client only to find out; it knows this from a "
+        "`mcpconf gateway login` that was refused, or from a text. Ask the operator for a client "
+        "id.",
     ),
     "MC268": Rule(
         _E,

@@ -24,11 +24,12 @@ from mcpconf.diagnosis import (
     checks_files,
     checks_host,
     checks_network,
+    checks_permissions,
     look_inside,
 )
 from mcpconf.diagnosis.check import Check, State, of_server
-from mcpconf.diagnosis.checks_files import Kept
 from mcpconf.diagnosis.checks_network import Lookup
+from mcpconf.diagnosis.checks_permissions import Kept
 from mcpconf.diagnosis.container_facts import Fire, Row
 from mcpconf.diagnosis.look_inside import Inside
 from mcpconf.doctor_codes import DOCTOR
@@ -275,12 +276,12 @@ def kept(wanted: str, mode: int, **more: bool) -> Kept:
     ],
 )
 def test_permissions(one: Kept, codes: tuple[str, ...]) -> None:
-    check = checks_files.judged_permissions([kept("trusted", 0o644), one])
+    check = checks_permissions.judged_permissions([kept("trusted", 0o644), one])
     assert said(check)[1] == codes
 
 
 def test_permissions_of_several_are_one_line() -> None:
-    check = checks_files.judged_permissions([kept("private", 0o644), kept("trusted", 0o666)])
+    check = checks_permissions.judged_permissions([kept("private", 0o644), kept("trusted", 0o666)])
     assert check.state is FAIL
     assert check.text.endswith(", and 1 more")
 

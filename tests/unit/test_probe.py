@@ -485,9 +485,9 @@ def test_an_interrupt_ends_everything_and_no_thread_holds_the_exit_up() -> None:
             ask(
                 *(remote(f"{server.url}/{n}") for n in range(3)),
                 remote(f"{server.url}/mcp"),
-                timeout=9,
+                timeout=30,
             )
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 9
         names = ("(some)", "(look_up)")
         ours = [t for t in threading.enumerate() if t not in before and t.name.endswith(names)]
     assert all(thread.daemon for thread in ours)  # nobody waits for them

@@ -119,3 +119,9 @@ WAYS = {
     "container": "starts in the container",
     "nowhere": "left out of the container",
 }
+
+
+def shell_path(path: str) -> str:
+    import shlex  # noqa: PLC0415  only where there is something to say
+
+    return shlex.quote(path) if path.isprintable() else "FILE"

@@ -15,7 +15,13 @@ from threading import Thread
 
 from mcpconf.codes import Severity
 from mcpconf.containers.running import Container
-from mcpconf.diagnosis import checks_container, checks_files, checks_host, checks_network
+from mcpconf.diagnosis import (
+    checks_container,
+    checks_files,
+    checks_host,
+    checks_network,
+    checks_permissions,
+)
 from mcpconf.diagnosis.check import Check, Checkup, Given, State, state_of
 from mcpconf.diagnosis.look_inside import Inside
 from mcpconf.diagnosis.model import Diagnosis
@@ -56,7 +62,7 @@ def examine(
         "Claude Code": lambda: [checks_host.claude(given)],
         "configuration": lambda: [configuration(given), in_force(given)],
         "files": lambda: [checks_files.drift(given)],
-        "permissions": lambda: [checks_files.permissions(given)],
+        "permissions": lambda: [checks_permissions.permissions(given)],
         "git": lambda: [checks_files.ignored(given)],
         "add-on": lambda: [checks_files.addon(given)],
         "gateway": lambda: [checks_host.gateway(given)],

@@ -56,8 +56,8 @@ def _name(station: Told, seen: Seen, about: About) -> Verdict:
     codes = {one.text("rcode") for one in station.parts("servers")}
     if fault == "no-name" or (codes and codes <= {"NXDOMAIN"}):
         message = f"{about.name} cannot be reached: the name {host} does not exist"
-        ways = (CORRECT_HOST, *_PRIVATE)
-        return about.verdict(Rung.DNS, "MC240", message, notes=notes, help=ways, shows=printed)
+        private = (CORRECT_HOST, *_PRIVATE)
+        return about.verdict(Rung.DNS, "MC240", message, notes=notes, help=private, shows=printed)
     message = f"{about.name} cannot be reached: no resolver answers for {host}"
     wait = took(station.number("ms"))
     late = f"nothing came back within {wait}" if fault == "timeout" and wait else ""

@@ -127,8 +127,9 @@ class Told:
 
     def number(self, key: str) -> float | None:
         value = self._given.get(key)
-        good = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return value if good and abs(value) < 1e12 else None  # noqa: PLR2004
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        return value if abs(value) < 1e12 else None  # noqa: PLR2004
 
     def whole(self, key: str) -> int | None:
         value = self.number(key)

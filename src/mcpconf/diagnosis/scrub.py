@@ -136,5 +136,6 @@ def _cleaned(value: object, clean: Callable[[str], str]) -> object:
         return Origin(Source(clean(value.source.path), " " if line else ""), pointer, line)
     if isinstance(value, tuple):
         parts = [_cleaned(part, clean) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        make = getattr(value, "_make", tuple)  # of a named tuple
+        return make(parts)
     return value
