@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from mcpconf.diagnosis import checks_files
+import pytest
+
+from mcpconf.diagnosis import checks_files, checks_network
 from mcpconf.diagnosis.check import State
+from mcpconf.diagnosis.checks_network import Lookup
+from mcpconf.diagnosis.evidence import chmod
+from mcpconf.service.handshake import handshake
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -49,3 +58,35 @@ def test_git_starts_nothing_for_a_file_that_is_missing(tmp_path: Path) -> None:
     found = checks_files.ignored(given)  # type: ignore[arg-type]  what it reads of it
     assert found.state in (State.OK, State.WARN)
     assert not mark.exists()
+
+
+def test_a_bundle_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        found = checks_network.look_at_bundle(str(path))
+        assert found.fault.startswith(("is no file", "cannot be read"))
+
+
+def test_no_command_holds_what_a_project_wrote() -> None:
+    bad = "127.0.0.1$(id)"
+    said = checks_network.judged_proxies(["HTTP_PROXY"], [bad, "127.0.0.2"], "a;id,b")
+    assert said.findings[0].help == ("export NO_PROXY=b,127.0.0.2",)
+    silent = checks_network.judged_names([Lookup("a;id", socket.EAI_AGAIN, 0.1)])
+    assert silent.findings[0].help[0].endswith("getent hosts HOST")
+
+
+@pytest.mark.parametrize("more", ["; id", " $(id)", "'; id '", " `id`", "\nid"])
+def test_a_command_from_a_message_is_taken_whole_or_not(more: str) -> None:
+    for path in ("/home/a/x", "'/home/a b/x'"):
+        assert chmod(f"chmod go-w {path}") is not None
+        assert chmod(f"chmod go-w {path}{more}") is None
+
+
+def test_an_endless_error_is_cut() -> None:
+    error = {"code": -1, "message": "M", "data": {"mcpconf": {"code": "y" * 9999}}}
+    program = "import sys; sys.stdin.readline(); print(sys.argv[1].replace('M', 'x' * 5000000))"
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "error": error})
+    command = [sys.executable, "-c", program, line]
+    said = asyncio.run(handshake(command, os.environ, "/", 20.0, lambda _: None))
+    assert len(said.message) < 2000
+    assert said.code == "protocol"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import ssl
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +29,8 @@ MOST_SKEW = 60.0  # seconds; tokens and certificates are rarely stricter
 _PATIENCE = 3.0  # seconds, for one question to a server
 _SLOW = 2.0  # seconds, for a name
 _MOST_ASKED = 3
+_PLAIN = re.compile(r"[A-Za-z0-9._:\[\]-]+")  # what a shell takes as it is
+_LONGEST_BUNDLE = 64 * 1024 * 1024  # bytes
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
@@ -73,7 +78,7 @@ def judged_proxies(named: Sequence[str], local: Sequence[str], excepted: str) ->
     names = ", ".join(named)
     if not taken:
         return Check("proxies", State.OK, f"{names}; no server of this machine goes through it")
-    wanted = ",".join([*sorted(hosts - {""}), *taken])
+    wanted = ",".join(filter(_PLAIN.fullmatch, [*sorted(hosts - {""}), *taken]))
     finding = Finding(
         "MC295",
         f"{names} takes what Claude Code sends to {', '.join(map(quote, taken))}",
@@ -106,8 +111,11 @@ def certificates(given: Given) -> Check:
 def look_at_bundle(path: str) -> Bundle:
     """Read it as Node does; Python's own reader counts what is in it."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            if _BEGIN not in file.read(64 * 1024 * 1024):
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LONGEST_BUNDLE:
+                return Bundle(BUNDLE, path, "is no file of certificates")
+            if _BEGIN.encode() not in file.read(_LONGEST_BUNDLE):
                 return Bundle(BUNDLE, path, "has no certificate in PEM in it")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cafile=path)
@@ -120,6 +128,11 @@ def look_at_bundle(path: str) -> Bundle:
         return Bundle(BUNDLE, path, f"cannot be read: {why}")
     found = context.cert_store_stats()
     return Bundle(BUNDLE, path, "", found["x509_ca"] or found["x509"])
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open even a pipe at once: a project's settings may name one."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def judged_certificates(bundle: Bundle | None, where: str = "") -> Check:
@@ -182,7 +195,7 @@ def judged_names(asked: Sequence[Lookup]) -> Check:
             "the resolver of this machine does not answer",
             notes=(f"asked for {', '.join(quote(one.host) for one in asked)}",),
             help=("look at /etc/resolv.conf, and whether this machine is online: getent hosts "
-                  + asked[0].host,),
+                  + (asked[0].host if _PLAIN.fullmatch(asked[0].host) else "HOST"),),
         )  # fmt: skip
         return judged("names", "", finding)
     slowest = max(one.seconds for one in asked)

@@ -5,6 +5,7 @@ Nothing here says what is wrong.  What could hold a secret never prints itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -226,6 +227,14 @@ class Judged(NamedTuple):
     def __add__(self, other: object) -> Judged:
         assert isinstance(other, Judged)
         return Judged(self.causes + other.causes, self.mentions + other.mentions)
+
+
+_CHMOD = re.compile(r"chmod [0-7agorwxu+-]{1,12} (?:'[^'\x00-\x1f]+'|[A-Za-z0-9_@%+=:,./~-]+)")
+
+
+def chmod(command: str) -> Remedy | None:
+    """A command that was taken out of a message, where it is what it says and nothing more."""
+    return Remedy(command) if _CHMOD.fullmatch(command) else None
 
 
 SYNC = Remedy("mcpconf sync", ("sync",), safe=True)

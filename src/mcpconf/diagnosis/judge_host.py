@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mcpconf import __version__
 from mcpconf.contract import Route, Routes, dump_routes
-from mcpconf.diagnosis.evidence import RESTART, START, SYNC, Host, Judged
+from mcpconf.diagnosis.evidence import RESTART, START, SYNC, Host, Judged, chmod
 from mcpconf.diagnosis.judge_trouble import behind, of_process
-from mcpconf.diagnosis.model import Remedy, Rung, Verdict
+from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.origin import Origin, Source
 
@@ -135,7 +135,7 @@ def _left_out(host: Host) -> Verdict:
     if not reason:
         return host.verdict(Rung.ROUTE, "MC219", text, remedy=_REPLACED)
     command = reason.partition("run `")[2].partition("`")[0]
-    remedy = Remedy(command) if command.startswith("chmod ") else SYNC
+    remedy = chmod(command) or SYNC
     notes = (f"it left the project out: {reason}",)
     return host.verdict(Rung.ROUTE, "MC219", text, notes, remedy)
 

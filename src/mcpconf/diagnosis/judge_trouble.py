@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from mcpconf.commands import understand
 from mcpconf.diagnosis.container_terms import hidden
-from mcpconf.diagnosis.evidence import RESTART, Host
-from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
+from mcpconf.diagnosis.evidence import RESTART, Host, chmod
+from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.model import Stdio
 from mcpconf.names import quote
 
@@ -52,8 +52,7 @@ def _secret_missing(host: Host) -> Verdict:
         return _unset(host.unset)
     text = f"the gateway does not get a secret of {host.name}: {ours.text}"
     command = ours.text.partition("run: ")[2].partition(", and")[0]
-    remedy = Remedy(command) if command.startswith("chmod ") else None
-    return host.verdict(Rung.SECRET, "MC221", text, remedy=remedy)
+    return host.verdict(Rung.SECRET, "MC221", text, remedy=chmod(command))
 
 
 def _unset(unset: Verdict) -> Verdict:

@@ -24,6 +24,7 @@ _PAUSE = 0.5  # seconds between two attempts
 _LONGEST = 64 * 1024 * 1024  # bytes of a line
 GRACE = 1.0
 _LAST_WORDS = 400
+_LONGEST_WORDS = 1000  # characters of an error
 _UNKNOWN_METHOD = -32601  # JSON-RPC 2.0
 
 
@@ -49,7 +50,8 @@ class _Refused(Exception):  # noqa: N818  an answer, not an error of ours
     """A JSON-RPC error."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
-        super().__init__(str(error.get("message", "an error without words")))
+        said = str(error.get("message", "an error without words"))
+        super().__init__(said[:_LONGEST_WORDS])
         data = error.get("data")
         ours = data.get("mcpconf") if isinstance(data, dict) else None
         self.unknown = error.get("code") == _UNKNOWN_METHOD
@@ -222,7 +224,8 @@ def _made_up(hello: Mapping[str, Any]) -> str:
     """Why the bridge introduces a server that it has not seen yet; "" if the server did itself."""
     server = hello.get("serverInfo")
     made_up = isinstance(server, dict) and server.get("version") == "not reached"
-    return str(hello.get("instructions", "")).partition(". What it")[0] if made_up else ""
+    text = str(hello.get("instructions", ""))[:_LONGEST_WORDS]
+    return text.partition(". What it")[0] if made_up else ""
 
 
 def wish() -> dict[str, Any]:
@@ -238,7 +241,7 @@ def _outcome(refused: _Refused) -> Outcome:
     ours = refused.ours or {}
     code = ours.get("code")
     return Outcome(
-        code=code if isinstance(code, str) else "protocol",
+        code=code if isinstance(code, str) and len(code) < _LAST_WORDS else "protocol",
         message=str(refused),
         late=ours.get("retry") is True,
     )
