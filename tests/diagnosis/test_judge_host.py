@@ -16,8 +16,9 @@ from mcpconf.diagnosis.conclude import Seen, conclude
 from mcpconf.diagnosis.evidence import Gateway, Host, Secrets, Written
 from mcpconf.diagnosis.judge_host import judge_host
 from mcpconf.diagnosis.judge_talk import judge_talk, refused_before
-from mcpconf.diagnosis.judge_trouble import beyond, wants_login
+from mcpconf.diagnosis.judge_trouble import beyond, of_process, wants_login
 from mcpconf.findings import Finding
+from mcpconf.model import Stdio, Text
 from tests.diagnosis.given import codes, compiled, gateway, heard, host, written
 
 LOCAL = {"type": "http", "url": "http://127.0.0.1:1/mcp"}
@@ -159,6 +160,17 @@ SECRETS = {
 def test_what_the_gateway_says_of_itself(code: str, found: Compilation) -> None:
     text, expected = SECRETS[code]
     assert judged(host(found, "a", heard=heard(code, f"a: {text}")))[0] == [expected]
+
+
+def test_what_a_silent_program_may_be_busy_with(found: Compilation) -> None:
+    """The first start of `npx` fetches, and is ended before it is through."""
+    seen = host(found, "a", heard=heard("timeout", "a: no answer within 7 s"))
+    server = seen.planned.classified.server
+    npx = server._replace(transport=Stdio(Text("npx"), (Text("-y"), Text("server-x"))))
+    classified = seen.planned.classified._replace(server=npx, remote=None)
+    fetching = seen._replace(planned=seen.planned._replace(classified=classified))
+    (cause,) = of_process(fetching)
+    assert any(note.startswith("`npx` fetches") for note in cause.finding.notes)
 
 
 def test_a_program_without_the_right_to_be_executed(found: Compilation) -> None:

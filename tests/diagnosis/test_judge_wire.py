@@ -298,3 +298,10 @@ def test_no_report_ends_it(stations: list[Any], answer: dict[str, Any], stopped:
     judge_wire(given, ABOUT)
     list(wire_steps(given, "container"))
     judge_wire(answer, ABOUT)
+
+
+def test_405_names_the_method_that_was_asked() -> None:
+    old = ABOUT._replace(type="sse")
+    for call_of, method in ((call("stream", "status", status=405), "GET"), (refused(405), "POST")):
+        (found,) = judged(report(call_of), old if method == "GET" else ABOUT)
+        assert f"its URL takes no {method}" in found.finding.notes

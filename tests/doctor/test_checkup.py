@@ -13,6 +13,7 @@ from mcpconf.diagnosis.check import Check, Checkup, Given, State
 from mcpconf.diagnosis.doctor import at_once
 from mcpconf.diagnosis.model import Diagnosis, Remedy
 from mcpconf.errors import Failure
+from mcpconf.findings import Finding
 from mcpconf.report import doctor as shown
 from tests.doctor import samples
 
@@ -118,6 +119,31 @@ def test_a_cause_of_several_servers_is_told_once(capsys: pytest.CaptureFixture[s
     assert said.count("error[MC215]") == 1
     assert "note: it concerns `0`, `1`, `2`, `3`, `4` and 2 more" in said
     assert "1 error" in said
+
+
+def test_what_concerns_all_is_told_once_whoever_is_named_in_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing was synced yet: each server has a message of its own for the same thing."""
+    rung = samples.Rung
+    broken = [
+        samples.breaks(n, rung.CONTAINER, "MC201", f"nothing was written, so it has no `{n}`")
+        for n in ("a", "b")
+    ] + [samples.breaks(n, rung.HTTP, "MC264", f"`{n}` forbids access") for n in ("c", "d")]
+    shown.checkup(Checkup((), tuple(broken)))
+    said = capsys.readouterr().err
+    assert said.count("error[MC201]") == 1
+    assert "note: it concerns `a`, `b`" in said
+    assert said.count("error[MC264]") == 2
+
+
+def test_what_a_server_says_the_configuration_does_not_repeat(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unset = "`a` needs the variable `KEY`, which is not set"
+    check = Check("configuration", State.FAIL, "", (Finding("MC021", unset),))
+    shown.checkup(Checkup((check,), (samples.breaks("a", samples.Rung.SECRET, "MC021", unset),)))
+    assert capsys.readouterr().err.count(unset) == 1
 
 
 def test_what_is_well_is_short(capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,6 +189,21 @@ def test_the_report_is_worth_attaching(planted: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("set `MY_KEY` in <b>", "set `MY_KEY` in \\<b\\>"),
+        ("`a|b`", "`a\\|b`"),
+        ("a ` <b>", "a \\` \\<b\\>"),
+        ("`` ` `` `<img>`", "\\`\\` \\` \\`\\` \\`\\<img\\>\\`"),
+        ("@ada [x](y)", "\\@ada \\[x\\](y)"),
+    ],
+)
+def test_a_text_in_markdown(text: str, cell: str) -> None:
+    """Between backticks a backslash would be seen; who leaves one open gets none."""
+    assert issue._cell(text) == cell
+
+
 def test_nobody_is_named(builder: Callable[..., Any], tmp_path: Path) -> None:
     house = builder(tmp_path / "alicebobson", {})
     home = house.home / "alicebobson"

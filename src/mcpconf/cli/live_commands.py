@@ -127,9 +127,8 @@ def _mend(
         if not run(remedy, where):
             return found
         found = _look(names, where, wishes)
-    for diagnosis in found:
-        if diagnosis.verdicts and text:
-            live.not_mended(diagnosis.verdicts[0])
+    if text:
+        live.not_mended(found)
     return found
 
 

@@ -6,14 +6,13 @@ from mcpconf.diagnosis.judge_report import COMPARE, About, Call, Seen, Told, sai
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
 
-_NOT_FOUND, _GONE, _TOO_OFTEN = 404, 410, 429
+_NOT_FOUND, _NO_METHOD, _GONE, _TOO_OFTEN = 404, 405, 410, 429
 _NO_ENDPOINT = (_NOT_FOUND, _GONE)
 _SAID_IN_MCP = (400, 422)
 _SERVER_ERROR = 500
 _NEVER_FOLLOW = ("authorization", "cookie", "proxy-authorization")  # to another origin (fact 51)
 _MEANS = {
     402: "it wants to be paid",
-    405: "its URL takes no POST",
     406: "it does not give what Claude Code takes",
     415: "it does not take JSON",
     431: "the headers are too long for it",
@@ -166,7 +165,9 @@ def _status(call: Call, seen: Seen, about: About) -> Verdict:
     message = f"the server of {about.name} refuses the request (HTTP {status})"
     allowed = call.shown("allow", 60)
     takes = f"it takes {allowed} there" if allowed else ""
-    notes = (_MEANS.get(status, ""), takes, *call.says, *_version(seen))
+    method = "GET" if call.text("call") == "stream" else "POST"
+    means = f"its URL takes no {method}" if status == _NO_METHOD else _MEANS.get(status, "")
+    notes = (means, takes, *call.says, *_version(seen))
     ways = (COMPARE, "see whether it wants headers that its documentation names")
     printed = _printed_status(call, about)
     return about.verdict(Rung.HTTP, "MC269", message, notes=notes, help=ways, shows=printed)

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 
-_LATE = Shows("✔ Connected, after 25 s: the bridge answers for it", "pending, without its tools")
-_AT_ONCE = Shows("✔ Connected: the bridge answers for it", "connected, without its tools")
+_BRIDGE = "the bridge in the container answers for it"
+_LATE = Shows(f"✔ Connected, after 25 s: {_BRIDGE}", "pending, without its tools")
+_AT_ONCE = Shows(f"✔ Connected: {_BRIDGE}", "connected, without its tools")
 _WAITS = frozenset({"MC215", "MC217", "MC218"})
 _OURS = frozenset({Rung.GATEWAY, Rung.ROUTE, Rung.SECRET})
 

@@ -114,10 +114,8 @@ def _came(kind: str, station: Told) -> str:
 
 
 def _details(kind: str, station: Told) -> Iterator[str]:
-    if kind == "dns" and not station.flag("literal"):
-        yield from (said(text, 50) for text in station.texts("addresses")[:4])
-        for one in station.parts("servers")[:3]:
-            yield f"{one.shown('address', 50)} says {one.shown('rcode', 12) or 'nothing'}"
+    if kind == "dns":
+        yield from _looked_up(station)
     elif kind == "tcp":
         for one in station.parts("tries")[:4]:
             yield f"{one.shown('address', 50)} {_how(one)}"
@@ -130,6 +128,15 @@ def _details(kind: str, station: Told) -> Iterator[str]:
     elif kind == "call":
         yield from (f"led to {hop.shown('to', 120)}" for hop in station.parts("hops")[:3])
         yield station.part("error").shown("message", 80)
+
+
+def _looked_up(station: Told) -> Iterator[str]:
+    if station.flag("literal"):
+        yield "no name to look up" if station.flag("ok") else ""
+        return
+    yield from (said(text, 50) for text in station.texts("addresses")[:4])
+    for one in station.parts("servers")[:3]:
+        yield f"{one.shown('address', 50)} says {one.shown('rcode', 12) or 'nothing'}"
 
 
 def _how(one: Told) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mcpconf import report
 from mcpconf.codes import Severity
 from mcpconf.diagnosis.check import Check, Checkup, State
-from mcpconf.diagnosis.model import Remedy, Verdict
+from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.live_codes import LIVE
 from mcpconf.names import quote
@@ -21,6 +21,7 @@ _WORDS = {State.OK: "ok", State.WARN: "warn", State.FAIL: "FAIL", State.UNKNOWN:
 _EACH = 8  # so many servers that work get a line each, more of them one together
 _NAME, _TEXT = 30, 200  # characters
 _MOST_NAMED = 5  # servers of one cause
+_OF_ALL = (Rung.CONTAINER, Rung.BRIDGE, Rung.GATEWAY)
 
 
 class Progress:
@@ -91,15 +92,20 @@ class Told(NamedTuple):
 def _at_length(found: Checkup) -> list[Told]:
     """What is not in order, each thing once: of servers what blocks them, then what else is."""
     told: dict[tuple[str, str], Told] = {}
+    said: set[tuple[str, str]] = set()
     for diagnosis in found.servers:
         for verdict in diagnosis.verdicts:
-            key = (verdict.finding.code, verdict.finding.message)
-            before = told.get(key, Told(verdict.finding, verdict))
-            told[key] = before._replace(servers=(*before.servers, diagnosis.server))
-    said = {one.finding.code for one in told.values() if one.finding.code in LIVE}
+            code, message = verdict.finding.code, verdict.finding.message
+            said.add((code, "" if code in LIVE else message))
+            if verdict.rung in _OF_ALL:  # one thing, of which each server's message tells
+                message = message.replace(quote(diagnosis.server), "")
+            before = told.get((code, message), Told(verdict.finding, verdict))
+            told[code, message] = before._replace(servers=(*before.servers, diagnosis.server))
     for check in found.checks:
         for finding in check.findings:
-            if finding.code not in said and finding.severity is not Severity.NOTE:
+            code = finding.code
+            known = (code, "" if code in LIVE else finding.message) in said
+            if not known and finding.severity is not Severity.NOTE:
                 where = finding.origin.source.path if finding.origin else ""
                 told.setdefault((finding.code, f"{where} {finding.message}"), Told(finding))
     order = list(Severity)
@@ -113,7 +119,7 @@ def _beside(one: Told) -> Iterator[str]:
         yield f"note: it concerns {names}{f' and {more} more' if more > 0 else ''}"
     if one.verdict is not None and one.verdict.shows is not None:
         listed, session = one.verdict.shows
-        yield report.safe(f"note: Claude Code shows: {listed} (in a session: {session})")
+        yield report.safe(f"note: Claude Code shows: {listed} (in `claude -p`: {session})")
 
 
 def summed(found: Checkup, findings: Sequence[Finding]) -> str:

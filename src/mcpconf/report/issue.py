@@ -208,9 +208,19 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str
 def _cell(text: str) -> str:
     """A foreign text in Markdown: visible, on one line, and neither a link, HTML nor a mention."""
     shown = safe(text)
+    spans = shown.split("`")
+    if len(spans) % 2 == 0 or "``" in shown:  # what is code then, another text on the line decides
+        return _escaped(shown).replace("`", "\\`")
+    return "`".join(
+        span.replace("|", "\\|") if number % 2 else _escaped(span)
+        for number, span in enumerate(spans)
+    )
+
+
+def _escaped(text: str) -> str:
     for sign in "\\|<>*_[]#@!":
-        shown = shown.replace(sign, f"\\{sign}")
-    return shown
+        text = text.replace(sign, f"\\{sign}")
+    return text
 
 
 def _fenced(text: str) -> str:

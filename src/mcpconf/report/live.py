@@ -70,7 +70,9 @@ def _rendered(verdict: Verdict) -> str:
 def headline(diagnosis: Diagnosis) -> str:
     """One line: whether it works, how it is reached, and how long that took."""
     name = report.safe(quote(diagnosis.server))
-    way = f" {WAYS[diagnosis.way]}" if WAYS[diagnosis.way] else ""
+    started_here = diagnosis.way == "container" and diagnosis.start == "host"
+    words = "when it is started on this host" if started_here else WAYS[diagnosis.way]
+    way = f" {words}" if words else ""
     tools = diagnosis.tools
     answer = "" if tools is None else f"{tools} tool{'' if tools == 1 else 's'}"
     took = f"{diagnosis.seconds:.1f} s"
@@ -92,7 +94,7 @@ def _shown(verdict: Verdict) -> Iterator[str]:
     shows = verdict.shows
     if shows is not None:
         yield f"Claude Code shows: {report.safe(shows.listed)}"
-        yield f"       in a session: {report.safe(shows.session)}"
+        yield f"    in `claude -p`: {report.safe(shows.session)}"
 
 
 def _evidence(diagnosis: Diagnosis) -> None:
@@ -119,13 +121,16 @@ def mending(remedy: Remedy) -> None:
     report.say(f"running: {report.safe(remedy.command)}")
 
 
-def not_mended(verdict: Verdict) -> None:
-    """Say why nothing was run."""
-    if verdict.remedy is None:
-        report.say("--fix: no command mends this; the help above says what to change")
-        return
-    command = report.safe(verdict.remedy.command)
-    report.say(f"--fix does not run this by itself, because it changes more: {command}")
+def not_mended(found: Sequence[Diagnosis]) -> None:
+    """Say why nothing was run for those that do not work yet."""
+    first = [(d.server, d.verdicts[0].remedy) for d in found if d.verdicts]
+    none = [report.safe(quote(name)) for name, remedy in first if remedy is None]
+    if none:
+        names = f" ({', '.join(none)})" if len(found) > 1 else ""
+        report.say(f"--fix: no command mends this; the help above says what to change{names}")
+    for command in dict.fromkeys(remedy.command for _, remedy in first if remedy is not None):
+        shown = report.safe(command)
+        report.say(f"--fix does not run this by itself, because it changes more: {shown}")
 
 
 # --- JSON -------------------------------------------------------------------------------------
