@@ -54,15 +54,21 @@ def _kind(error: Exception) -> str:
     return "no-answer" if number == socket.EAI_AGAIN else "failed"
 
 
+_SUNK = frozenset({"198.18.0.1", "100::1"})  # firewall/site.py
+
+
 def depth_of(addresses: list[str]) -> int:
     """How near the nearest address is: 0 in the world, 1 in a private network, 2 this machine.
 
-    Addresses of one link count as this machine's: a cloud hands out its credentials there.
+    Addresses of one link count as this machine's: a cloud hands out its credentials there.  Where
+    the container's firewall sends names that are not listed, there is nobody.
     """
     return max((_depth_of(address) for address in addresses), default=0)
 
 
 def _depth_of(address: str) -> int:
+    if address in _SUNK:
+        return 0
     try:
         found: Any = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
