@@ -146,8 +146,9 @@ LIVE: dict[str, Rule] = {
         "a secret is not there when the gateway needs it",
         "The gateway puts secrets in when it connects, from the variables of the shell that "
         "started it, from settings or from files. One of them is not there for it, so it asks "
-        "nothing rather than send `${NAME}`. Set it and start the gateway again in a shell that "
-        "has it, or put it into `env` of your user settings.",
+        "nothing rather than send `${NAME}`; or it was changed, and the gateway keeps the old one. "
+        "Set it and start the gateway again in a shell that has it, or put it into `env` of your "
+        "user settings.",
     ),
     "MC222": Rule(
         _E,

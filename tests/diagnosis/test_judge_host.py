@@ -162,6 +162,17 @@ def test_what_the_gateway_says_of_itself(code: str, found: Compilation) -> None:
     assert judged(host(found, "a", heard=heard(code, f"a: {text}")))[0] == [expected]
 
 
+@pytest.mark.parametrize("code", ["login-needed", "refused-login"])
+def test_a_key_that_was_changed_since_the_gateway_started(code: str, found: Compilation) -> None:
+    """A login would not mend it, and neither would a new key."""
+    refused = host(found, "key", heard=heard(code, "key: it wants a login; run `x`"))
+    cause = beyond(refused, answers=True)
+    assert cause.finding.code == "MC221"
+    assert cause.finding.help == ("mcpconf gateway stop && mcpconf gateway start",)
+    assert beyond(refused).finding.code != "MC221"
+    assert beyond(host(found, "a", heard=heard(code, "a: x")), answers=True).finding.code != "MC221"
+
+
 def test_what_a_silent_program_may_be_busy_with(found: Compilation) -> None:
     """The first start of `npx` fetches, and is ended before it is through."""
     seen = host(found, "a", heard=heard("timeout", "a: no answer within 7 s"))

@@ -166,6 +166,7 @@ class _Beyond(NamedTuple):
     code: str
 
 
+_REFUSED = ("login-needed", "refused-login")
 _NO_ANSWER = "has not answered yet"  # the bridge, without a reason
 _BEYOND = {
     "unreachable": _Beyond(Rung.TCP, "MC245"),
@@ -193,6 +194,8 @@ def beyond(host: Host, *, answers: bool = False) -> Verdict:
     """
     if host.secrets and host.secrets.login.state in _LOGIN_IS_OLD:
         return _login_expired(host)
+    if answers and host.code in _REFUSED and host.planned.classified.server.depends_on_variables():
+        return _other_key(host)
     code = "timeout" if host.words.endswith(_NO_ANSWER) else host.code
     kind = _BEYOND.get(code, _Beyond(Rung.MCP, "MC299"))
     through = " through the gateway" if host.planned.route is not None else ""
@@ -201,3 +204,10 @@ def beyond(host: Host, *, answers: bool = False) -> Verdict:
     if host.code == "redirected":
         notes = ("the gateway follows no redirect to another origin, for the headers it adds",)
     return host.verdict(kind.rung, kind.code, text, notes)
+
+
+def _other_key(host: Host) -> Verdict:
+    """A key was changed, and the gateway still has the old one."""
+    text = f"the server of {host.name} refuses the gateway's key, and takes the one of this shell"
+    notes = ("the gateway keeps the variables of the shell that started it",)
+    return host.verdict(Rung.SECRET, "MC221", text, notes, RESTART)
