@@ -60,8 +60,7 @@ def beyond(asked: Asked) -> Beyond:
 def _stopped(asked: Asked) -> Verdict | None:
     """The bridge follows no redirect to another origin, whatever lies behind it."""
     host = asked.host
-    call = Seen(asked.report).call("initialize")
-    hop = next((h for h in call.hops if h.flag("cross")), None)
+    hop = next((h for h in Seen(asked.report).main.hops if h.flag("cross")), None)
     if host.code != "redirected" or host.planned.route is not None or hop is None:
         return None
     text = f"the server of {host.name} redirects to another origin, where the bridge stops"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -34,7 +35,7 @@ def look(container: Container, patience: float) -> Fire:
 def refused(container: Container, since: float, patience: float) -> tuple[Blocked, ...]:
     """What it refused in the last seconds; () where it does not say."""
     with suppress(Failure):
-        words = ["blocked", "--format", "json", "--since", f"{since:g}"]
+        words = ["blocked", "--format", "json", "--since", f"{math.ceil(since)}"]
         code, out, _ = _ask(container, words, patience)
         return read_blocked(out) if code == 0 else ()
     return ()
