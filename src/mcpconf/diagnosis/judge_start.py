@@ -16,6 +16,7 @@ from mcpconf.names import quote
 from mcpconf.plan.terms import shell_word
 
 _NOT_FOUND, _NOT_EXECUTABLE, _KILLED = 127, 126, 137
+_OURS_ENDED_IT = 124  # what `timeout` of containers/agent.py leaves with
 _SHOWN = 3  # lines of what it said
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]{1,200}")  # nothing that a shell reads otherwise
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
@@ -107,7 +108,7 @@ def _ended(
         text = f"{shown} of {aim.name} cannot be executed in the container {name}"
         why = ("it is for another machine, or its file may not be executed",)
         return _verdict("MC208", text, aim, (*why, *said), "put one for this machine there")
-    if tried.code == "server-exited":
+    if tried.code == "server-exited" and tried.exit != _OURS_ENDED_IT:
         how = f", exit code {tried.exit}" if tried.exit is not None else ""
         text = f"{aim.name} ends as soon as it is started in the container {name}{how}"
         more = (*_unset(seen, aim), *_killed(tried), *meanwhile(tried, seen))
@@ -128,7 +129,7 @@ def _unanswered(said: tuple[str, ...], tried: Tried, seen: InContainer, aim: Aim
         text = f"{aim.name} was still being installed in the container {quote(seen.name)}"
         notes = (f"waited for {tried.seconds:.0f} seconds; Claude Code waits for 30", *said)
         return _verdict("MC285", text, aim, notes, *_try_it(seen, aim, "let it finish once"))
-    if tried.code in {"timeout", ""}:
+    if tried.code in {"timeout", "server-exited", ""}:
         refused = meanwhile(tried, seen)
         text = f"{aim.name} starts in the container {quote(seen.name)}, and says nothing"
         waited = f"waited for {tried.seconds:.0f} seconds"
