@@ -91,3 +91,20 @@ def test_what_the_bridge_says_of_credentials_is_understood() -> None:
 )
 def test_other_words_of_the_bridge_are_understood(text: str, code: str) -> None:
     assert first(f"notion: {text}; run `mcpconf explain notion`") == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("npm error 404 Not Found - GET https://registry.npmjs.org/@a%2fb - Not found", "MC209"),
+        ("Error: Cannot find module '/app/dist/index.js'", "MC209"),
+        ("ModuleNotFoundError: No module named 'mcp'", "MC209"),
+        ("Error: getaddrinfo ENOTFOUND mcp.example", "MC240"),
+        ("HTTP 401 Unauthorized", "MC223"),
+        ("HTTP 403 Forbidden", "MC264"),
+        ("the request failed (403)", "MC264"),
+        ("HTTP 404", "MC268"),
+    ],
+)
+def test_what_programs_say_is_understood(text: str, code: str) -> None:
+    assert first(text) == code

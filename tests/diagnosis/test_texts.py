@@ -229,6 +229,11 @@ def test_a_host_behind_the_firewall_is_looked_up(home: House) -> None:
     assert "mcpconf allow nowhere.example.com" in json.dumps(answer)
 
 
+def test_the_end_of_a_sentence_is_no_part_of_a_name(home: House) -> None:
+    """As `/mcp` says it."""
+    assert "server  `linear`" in home.run("explain", "Failed to reconnect to linear.").out
+
+
 def test_a_url_names_its_servers(home: House) -> None:
     answer = asked(home, "https://mcp.linear.app/other")
     assert answer["kind"] == "host"

@@ -52,6 +52,16 @@ CLIENT: tuple[Phrase, ...] = (
     ),
     # --- programs ---------------------------------------------------------------------------------
     Phrase(
+        r"\be404\b|npm err(?:or|!) 404|no matching distribution|not found in the package registry",
+        "209",
+        "no such package: see the name and the version behind npx or uvx",
+    ),
+    Phrase(
+        r"cannot find module|modulenotfounderror|no module named|err_module_not_found",
+        "209",
+        "the program was found, and a part of it is not there: see how it is installed",
+    ),
+    Phrase(
         r"executable not found in \$path|\benoent\b|command not found|no such file or directory",
         "207 203c",
         "the command of the entry is not there, for this user, with this PATH",
@@ -160,6 +170,16 @@ CLIENT: tuple[Phrase, ...] = (
         r"\b(?:http |failed \()5[0-9][0-9]\b|bad gateway|service unavailable|gateway time-?out",
         "271 248",
         "the server, or a proxy before it, has a fault of its own",
+    ),
+    Phrase(
+        r"\b(?:http |failed \()401\b|\b401 unauthorized\b",
+        "223 260n 262a 263k 224 293 021 284",
+        "HTTP 401: the server wants a login or a key, or refuses the one that it got",
+    ),
+    Phrase(
+        r"\b(?:http |failed \()403\b|\b403 forbidden\b",
+        "264 268 262a 263k 225 269",
+        "HTTP 403: the server knows what was asked, and forbids it; a login seldom mends that",
     ),
     Phrase(
         r"\b(?:http |failed \()4[0-9][0-9]\b",

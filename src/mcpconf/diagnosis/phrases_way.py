@@ -34,7 +34,7 @@ WAY: tuple[Phrase, ...] = (
     ),
     # --- the way ----------------------------------------------------------------------------------
     Phrase(
-        r"could not resolve host|enotfound|name or service not known|no such host|"
+        r"could not resolve host|\benotfound|name or service not known|no such host|"
         r"name resolution|nxdomain|temporary failure resolving|failed to lookup address|"
         r"no address associated|eai_again|nodename nor servname",
         "240 230 241",

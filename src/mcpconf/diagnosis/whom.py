@@ -112,7 +112,8 @@ def _named(said: Said, text: str, compiled: Compilation) -> list[Resolved]:
     if said.name:
         return []
     line = said.line + "\n" + text[:_LOOKED_AT]
-    words = set(re.findall(r"[^\s\"'`:,;()\[\]]+", line))
+    found = re.findall(r"[^\s\"'`:,;()\[\]]+", line)
+    words = {*found, *(word.rstrip(".!?") for word in found)}
     quoted = set(re.findall(r"[\"'`]([^\"'`\n]{1,200})[\"'`]", line))
     spoken = set(said.phrase.pattern.split()) if said.phrase else set()
     names = [
