@@ -32,7 +32,8 @@ def find_engines(environ: Mapping[str, str]) -> tuple[str, ...]:
     found = [
         shutil.which(name, path=environ.get("PATH")) for name in ([chosen] if chosen else ENGINES)
     ]
-    engines = tuple(path for path in found if path)
+    # A PATH with `node_modules/.bin` in it would find a program of the project's.
+    engines = tuple(path for path in found if path and (chosen or os.path.isabs(path)))
     if not engines and chosen:
         raise Failure(f"$MCPCONF_ENGINE is {quote(chosen)}, and there is no such program")
     if not engines:

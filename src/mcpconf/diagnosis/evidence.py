@@ -168,6 +168,9 @@ class Host(NamedTuple):
         text = said.removeprefix(f"{self.name.strip('`')}: ")
         for advice in ("; run `mcpconf explain ", "; run `mcpconf sync`, then"):
             text = text.partition(advice)[0]
+        if self._broken is not None and self._broken is self.inside and text:
+            foreign = text.splitlines()[0][:_LONGEST_FOREIGN].replace("`", "'")
+            return f"the bridge there says: {foreign}"  # whoever is in the container may be it
         return text
 
     def verdict(
@@ -229,6 +232,7 @@ class Judged(NamedTuple):
         return Judged(self.causes + other.causes, self.mentions + other.mentions)
 
 
+_LONGEST_FOREIGN = 300  # characters
 _CHMOD = re.compile(r"chmod [0-7agorwxu+-]{1,12} (?:'[^'\x00-\x1f]+'|[A-Za-z0-9_@%+=:,./~-]+)")
 
 

@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _PIECE = 8  # characters: two texts that share so many are related
 _SHORTEST = 4
+_LONG = 12
 _URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,20})://([^\s\"'<>`|)\]]+)")
 _USUAL = frozenset(
     "root user users node dev developer vscode admin administrator ubuntu debian fedora vagrant "
@@ -91,7 +92,8 @@ def _spellings(secret: str) -> Iterator[str]:
     secret = secret.strip()
     for one in (secret, *secret.split()):
         yield one
-        yield one.lower()  # in the name of a host
+        if len(one) >= _LONG:
+            yield one.lower()  # as in the name of a host; `Bearer` is a word
         yield percent(one, safe="")
         yield one.encode("unicode_escape").decode("ascii")
         yield one.replace('"', '\\"')
