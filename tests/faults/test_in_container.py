@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from tests.faults.asking import Answers, check, chosen, explained, ids
-from tests.faults.in_container import FAULTS, PLAIN
+from tests.faults.in_container import COMMANDS, FAULTS, PLAIN
 from tests.faults.scene import Fault
 from tests.faults.site import Site
 
@@ -27,11 +27,14 @@ def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
     needs_root()
     with Site(chosen(request, FAULTS)) as site:
         site.build().compile()
-        jobs = [([*site.faults], partial(explained, site, *site.faults))]
+        commands = [f.name for f in COMMANDS if f.name in site.faults]
+        jobs = [(commands, partial(explained, site, *commands))] if commands else []
+        ways = [name for name in site.faults if name not in commands]
+        jobs += [([name], partial(explained, site, name)) for name in ways]
         with Site(chosen(request, PLAIN), 'http = "plain"') as other:
             other.build().compile()
             jobs.append(([*other.faults], partial(explained, other, *other.faults)))
-            with Answers(jobs) as asked:
+            with Answers(jobs, at_once=2) as asked:
                 yield asked
 
 

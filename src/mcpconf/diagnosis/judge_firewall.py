@@ -113,7 +113,8 @@ def _nowhere(seen: InContainer, aim: Aim) -> Iterator[tuple[str, int]]:
     stations = seen.wire.get(aim.wish.name, {}).get("stations")
     for station in stations if isinstance(stations, list) else ():
         told = station if isinstance(station, dict) else {}
-        addresses, host, port = told.get("addresses"), told.get("host"), told.get("port")
+        tries = [t.get("address") for t in told.get("tries") or () if isinstance(t, dict)]
+        addresses, host, port = told.get("addresses") or tries, told.get("host"), told.get("port")
         if isinstance(addresses, list) and addresses and {*map(str, addresses)} <= _SINKS:
             yield str(host), port if isinstance(port, int) else _HTTPS
 
