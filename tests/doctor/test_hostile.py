@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,9 @@ from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Written, chmod
 from mcpconf.errors import Failure
 from mcpconf.report import given_file
 from mcpconf.service.handshake import Outcome, handshake
+from tests.wire.scripted import answer, error, serving
+
+JSON = ("--format", "json")
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -123,3 +127,22 @@ def test_an_engine_is_none_of_the_project(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(Failure):
         find_engines({"PATH": "bin"})
     assert find_engines({"PATH": str(program.parent)}) == (str(program),)
+
+
+def test_a_key_that_a_server_repeats_is_not_printed(home: Any, program: Any) -> None:
+    """It comes back through gateway and bridge, which know nothing of what they carry."""
+    key = "sk-live-0123456789abcdef"
+
+    def repeats(asked: Any) -> bytes:
+        text = f"your key {asked.headers.get('x-api-key')} is wrong"
+        return error(asked, message=text) if asked.rpc else answer(405)
+
+    with serving(repeats) as server:
+        entry = {"type": "http", "url": server.url(), "headers": {"X-Api-Key": key}}
+        home.put("home/.claude.json", {"mcpServers": {"one": entry}})
+        assert home.run("sync").code == 0
+        assert program("gateway", "start", "--home", str(home.home)).code == 0
+        env = {"MCPCONF_ENGINE": "none-here"}
+        said = [home.run("explain", "one", "--live", *more, env=env) for more in ((), JSON)]
+    assert "it refuses the handshake: your key ***" in said[0].out
+    assert all(key not in one.out + one.err for one in said)

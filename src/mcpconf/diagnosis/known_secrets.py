@@ -43,7 +43,7 @@ def scrubber(given: Given) -> Scrubber:
 def secrets(given: Given) -> set[str]:
     """All that is known."""
     declared = given.compiled.survey.declared
-    found = set(_of_servers(declared))
+    found = set(of_servers(declared))
     shell = {k: v for k, v in given.environ.items() if not k.startswith(_OF_THE_DESKTOP)}
     found.update(_of_environment(shell))
     found.update(_of_sources(given))
@@ -51,7 +51,8 @@ def secrets(given: Given) -> set[str]:
     return {text for text in found if text.strip()}
 
 
-def _of_servers(declared: Declared) -> Iterator[str]:
+def of_servers(declared: Declared) -> Iterator[str]:
+    """What stands in the entries of all servers, with variables put in."""
     for group in (
         declared.users,
         *declared.projects,

@@ -70,6 +70,10 @@ class Scrubber:
             text = name.sub(instead, text)
         return text
 
+    def without_secrets(self, text: str) -> str:
+        """The text without long secrets and pieces of them, and otherwise as it is."""
+        return self._without_pieces(text)
+
     def _without_pieces(self, text: str) -> str:
         if not self._pieces:
             return text
