@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,13 +19,13 @@ from mcpconf.diagnosis import judge_config, look_container
 from mcpconf.diagnosis.attempt import SECONDS, WIRE, Tried, Try, World, attempt
 from mcpconf.diagnosis.conclude import Seen, conclude, way_of
 from mcpconf.diagnosis.container_facts import InContainer, NoContainer, sync_of, wish_of
-from mcpconf.diagnosis.evidence import Heard, Remembered
+from mcpconf.diagnosis.evidence import Remembered
 from mcpconf.diagnosis.known_secrets import of_servers
 from mcpconf.diagnosis.look_client import look_at_client, patience, remembered
 from mcpconf.diagnosis.look_container import Look
 from mcpconf.diagnosis.look_host import look_at_gateway, look_at_written
 from mcpconf.diagnosis.model import Diagnosis
-from mcpconf.diagnosis.scrub import Scrubber
+from mcpconf.diagnosis.repeated import hiding, told_by_others, told_there
 from mcpconf.diagnosis.starving import SILENT, before
 from mcpconf.model import Stdio
 from mcpconf.names import quote
@@ -35,7 +35,6 @@ from mcpconf.readers.inputs import Configuration
 from mcpconf.readers.places import Places
 from mcpconf.readers.world import config_directory
 from mcpconf.service import only, waiting
-from mcpconf.service.handshake import Outcome
 
 _THREADS = 24
 _AT_ONCE = 12  # servers that are tried from this host
@@ -129,15 +128,13 @@ async def _climb(
         for p in _with_those_before(names, asked.compiled, inside=False)
     }
 
-    known = set(of_servers(asked.compiled.survey.declared))
-
     async def one(name: str) -> Diagnosis:
         began = time.monotonic()
         planned = judge_config.planned_of(name, asked.compiled)
         way = way_of(planned)
         tried = await tries[name] if name in tries else Tried()
+        hide = hiding(of_servers(asked.compiled.survey.declared), tried)
         there = await looks.inside if way != "nowhere" else None
-        hide = _hiding(known, tried)
         seen = Seen(
             name=name,
             compiled=asked.compiled,
@@ -145,10 +142,10 @@ async def _climb(
             gateway=await looks.gateway,
             written=await looks.written,
             memory=_memory(await looks.memory, there),
-            heard=_told_by_others(tried.heard, hide),
+            heard=told_by_others(tried.heard, hide),
             secrets=tried.secrets,
             report=tried.report,
-            inside=_told_there(there, name, hide) if isinstance(there, InContainer) else None,
+            inside=told_there(there, name, hide) if isinstance(there, InContainer) else None,
             absent=there if isinstance(there, NoContainer) else None,
             sync=await looks.sync,
             kind=asked.target.kind,
@@ -160,34 +157,6 @@ async def _climb(
         return found._replace(seconds=found.seconds or time.monotonic() - began)
 
     return tuple(await asyncio.gather(*map(one, names)))
-
-
-# --- servers like to repeat the key that they were sent ---------------------------------------
-
-
-def _hiding(known: Iterable[str], tried: Tried) -> Callable[[str], str]:
-    """Takes every secret that a server may have seen out of what it says."""
-    resolved = tried.secrets.resolved if tried.secrets else None
-    added = [value for _, value in resolved.headers] if resolved else []
-    return Scrubber((*known, *added)).without_secrets
-
-
-def _without_secrets(outcome: Outcome, hide: Callable[[str], str]) -> Outcome:
-    return outcome._replace(
-        message=hide(outcome.message), words=hide(outcome.words), refused=hide(outcome.refused)
-    )
-
-
-def _told_by_others(heard: Heard | None, hide: Callable[[str], str]) -> Heard | None:
-    return heard and heard._replace(outcome=_without_secrets(heard.outcome, hide))
-
-
-def _told_there(there: InContainer, name: str, hide: Callable[[str], str]) -> InContainer:
-    seen = there.tried.get(name)
-    if seen is None:
-        return there
-    seen = seen._replace(words=hide(seen.words), outcome=_without_secrets(seen.outcome, hide))
-    return there._replace(tried={**there.tried, name: seen})
 
 
 def _with_those_before(
