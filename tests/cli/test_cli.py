@@ -491,3 +491,12 @@ def test_allow_takes_a_port_behind_the_host(house: Any) -> None:
 def test_trust_says_why_a_server_is_not_in_force(house: Any) -> None:
     built = house({"project/.mcp.json": {"mcpServers": {"s": {"command": "x"}}}})
     assert "`s` is pending" in built.run("trust", "s").err
+
+
+def test_explain_points_to_whether_it_works_and_looks_where_that_is_asked(
+    house: Callable[..., Any],
+) -> None:
+    built = house({"home/.claude.json": {"mcpServers": {"gone": {"type": "http", "url": "x:"}}}})
+    assert "mcpconf explain gone --live" in built.run("explain", "gone").err
+    said = built.run("explain", "gone", "--fix")
+    assert "`gone` does not work" in said.out

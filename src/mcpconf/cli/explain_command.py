@@ -13,6 +13,7 @@ from mcpconf.cli import options as o
 from mcpconf.cli.compile_commands import compiled_project
 from mcpconf.clients import NEWEST
 from mcpconf.errors import Exit, Usage
+from mcpconf.plan.terms import shell_word
 from mcpconf.survey import kinds
 
 Question = Annotated[
@@ -49,7 +50,7 @@ def explain(
     from mcpconf import view
     from mcpconf.report import plans
 
-    live = live or svg is not None
+    live = live or fix or start_here or svg is not None or container is not None
     if live and not offline:
         where = live_commands.Where(home, project, client, out, home_mcp_json)
         wishes = live_commands.Wishes(format, fix, container or "", start_here, svg)
@@ -67,6 +68,8 @@ def explain(
         report.as_json(view.explanation_json(answer))
     else:
         plans.explanation(answer)
+        if answer.kind == "server":
+            report.say(f"whether it works: mcpconf explain {shell_word(question)} --live")
     raise typer.Exit(Exit.DONE if answer.found else Exit.FINDINGS)
 
 

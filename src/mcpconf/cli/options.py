@@ -95,22 +95,24 @@ Out = Annotated[
     ),
 ]
 Live = Annotated[
-    bool, typer.Option("--live", help="Look at the running parts, and name what is broken.")
+    bool,
+    typer.Option(
+        "--live",
+        help="Look at the running parts, and name what is broken; the next three imply it.",
+    ),
 ]
-Fix = Annotated[
-    bool, typer.Option("--fix", help="With --live: run the command that mends it, if it is safe.")
-]
+Fix = Annotated[bool, typer.Option("--fix", help="Run the command that mends it, if it is safe.")]
 Inside = Annotated[
     str | None,
     typer.Option(
         "--container",
-        help="With --live: look into this container (default: found).",
+        help="Look into this container (default: found).",
         metavar="NAME",
     ),
 ]
 StartHere = Annotated[
     bool,
-    typer.Option("--start-here", help="With --live: start the container's own servers here."),
+    typer.Option("--start-here", help="Start the container's own servers here."),
 ]
 HERE = Path()
 
