@@ -11,10 +11,10 @@ from typing import Any
 
 from mcpconf.bridge import bundle
 from mcpconf.containers.running import Container, Place
-from mcpconf.diagnosis import look_container
 from mcpconf.diagnosis.container_facts import Aim, InContainer, Wish, sync_of
 from mcpconf.diagnosis.evidence import Judged
-from mcpconf.diagnosis.judge_container import judge_container
+from mcpconf.diagnosis.judge.container import judge_container
+from mcpconf.diagnosis.look import container as look_container
 from mcpconf.origin import Origin, Source
 from tests.containers.local_engine import LocalEngine
 

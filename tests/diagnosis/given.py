@@ -9,8 +9,8 @@ from typing import Any
 from mcpconf import __version__
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.compiler import Compilation, compile_project
-from mcpconf.diagnosis import judge_config
 from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Written
+from mcpconf.diagnosis.judge import config as judge_config
 from mcpconf.readers.inputs import Request
 from mcpconf.readers.places import find_places
 from mcpconf.readers.surroundings import look_around

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mcpconf.diagnosis import client_log
-from mcpconf.diagnosis.said import causes, phrase_of
+from mcpconf.diagnosis.words import client_log
+from mcpconf.diagnosis.words.said import causes, phrase_of
 from tests.conftest import House, build
 
 SAID = json.loads(Path(__file__).with_name("said.json").read_text("utf-8"))

@@ -19,9 +19,9 @@ import pytest
 from mcpconf.containers.agent import agent_of
 from mcpconf.containers.inspection import inspect
 from mcpconf.containers.running import HERE
-from mcpconf.diagnosis import look_container
 from mcpconf.diagnosis.container_facts import Aim, InContainer, Wish
 from mcpconf.diagnosis.container_steps import steps
+from mcpconf.diagnosis.look import container as look_container
 from tests.containers.local_engine import AGENT, usable
 from tests.diagnosis.box import AT, ECHO, PROJECT, Box, behind, codes, starts
 

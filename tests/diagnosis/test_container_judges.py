@@ -10,7 +10,6 @@ import pytest
 
 from mcpconf.containers.running import Container, Place
 from mcpconf.contract import EgressRow
-from mcpconf.diagnosis import look_container
 from mcpconf.diagnosis.container_facts import (
     Aim,
     Blocked,
@@ -25,9 +24,10 @@ from mcpconf.diagnosis.container_facts import (
     Wish,
 )
 from mcpconf.diagnosis.container_steps import steps
-from mcpconf.diagnosis.judge_container import judge_absence, judge_container
-from mcpconf.diagnosis.judge_firewall import judge_firewall
-from mcpconf.diagnosis.look_firewall import read_blocked, read_status
+from mcpconf.diagnosis.judge.container import judge_absence, judge_container
+from mcpconf.diagnosis.judge.firewall import judge_firewall
+from mcpconf.diagnosis.look import container as look_container
+from mcpconf.diagnosis.look.firewall import read_blocked, read_status
 from mcpconf.firewall.site import SINK4
 from tests.containers.fake_engine import FakeEngine, container
 from tests.diagnosis.box import AT, codes, starts

@@ -11,8 +11,8 @@ import pytest
 
 from mcpconf.clients import CLIENTS
 from mcpconf.diagnosis.evidence import Login, Remembered
-from mcpconf.diagnosis.judge_client import Using, endpoint_hash, judge_client
-from mcpconf.diagnosis.look_client import at_once, look_at_client, patience, remembered
+from mcpconf.diagnosis.judge.client import Using, endpoint_hash, judge_client
+from mcpconf.diagnosis.look.client import at_once, look_at_client, patience, remembered
 from mcpconf.diagnosis.starving import before, starved
 from mcpconf.expand import Variables
 from mcpconf.model import Remote, Server

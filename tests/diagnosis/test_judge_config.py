@@ -9,7 +9,7 @@ import pytest
 
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.diagnosis.conclude import Seen, conclude
-from mcpconf.diagnosis.judge_config import judge_config, known, steps, unset_variable
+from mcpconf.diagnosis.judge.config import judge_config, known, steps, unset_variable
 from mcpconf.diagnosis.model import Rung
 from tests.diagnosis.given import codes, compiled
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpconf.diagnosis.judge_report import About
-from mcpconf.diagnosis.judge_wire import judge_wire
+from mcpconf.diagnosis.judge.report import About
+from mcpconf.diagnosis.judge.wire import judge_wire
 from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.diagnosis.wire_steps import wire_steps
 from mcpconf.origin import Origin, Source

@@ -9,7 +9,7 @@ import pytest
 
 from mcpconf.bridge import trouble as bridge
 from mcpconf.bridge.endpoint import Endpoint
-from mcpconf.diagnosis.said import causes, phrase_of
+from mcpconf.diagnosis.words.said import causes, phrase_of
 from mcpconf.gateway import trouble as gateway
 
 BY_CODE = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mcpconf.diagnosis import shows
-from mcpconf.diagnosis.said import read
+from mcpconf.diagnosis.words.said import read
 
 SAID = json.loads(Path(__file__).with_name("said.json").read_text("utf-8"))
 ROWS = {

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpconf.codes import RULES
-from mcpconf.diagnosis.phrases import GENERAL, Phrase
-from mcpconf.diagnosis.phrases_client import CLIENT
-from mcpconf.diagnosis.phrases_ours import OURS
-from mcpconf.diagnosis.phrases_way import WAY
-from mcpconf.diagnosis.said import causes, phrase_of, read
-from mcpconf.diagnosis.tells import TELLS
+from mcpconf.diagnosis.words.phrases import GENERAL, Phrase
+from mcpconf.diagnosis.words.phrases_client import CLIENT
+from mcpconf.diagnosis.words.phrases_ours import OURS
+from mcpconf.diagnosis.words.phrases_way import WAY
+from mcpconf.diagnosis.words.said import causes, phrase_of, read
+from mcpconf.diagnosis.words.tells import TELLS
 from tests.conftest import House, build
 
 SAID = json.loads(Path(__file__).with_name("said.json").read_text("utf-8"))

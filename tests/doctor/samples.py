@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpconf.diagnosis.check import Check, State
+from mcpconf.diagnosis.checks.check import Check, State
 from mcpconf.diagnosis.model import Diagnosis, Remedy, Rung, Shows, Step, Verdict
 from mcpconf.findings import Finding
 from mcpconf.origin import Origin, Source

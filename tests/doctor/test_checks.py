@@ -19,19 +19,17 @@ import mcpconf
 from mcpconf.clients import CLIENTS, NEWEST
 from mcpconf.codes import RULES
 from mcpconf.contract import GATEWAY
-from mcpconf.diagnosis import (
-    checks_container,
-    checks_files,
-    checks_host,
-    checks_network,
-    checks_permissions,
-    look_inside,
-)
-from mcpconf.diagnosis.check import Check, State, of_server
-from mcpconf.diagnosis.checks_network import Lookup
-from mcpconf.diagnosis.checks_permissions import Kept
+from mcpconf.diagnosis.checks import container as checks_container
+from mcpconf.diagnosis.checks import files as checks_files
+from mcpconf.diagnosis.checks import host as checks_host
+from mcpconf.diagnosis.checks import network as checks_network
+from mcpconf.diagnosis.checks import permissions as checks_permissions
+from mcpconf.diagnosis.checks.check import Check, State, of_server
+from mcpconf.diagnosis.checks.network import Lookup
+from mcpconf.diagnosis.checks.permissions import Kept
 from mcpconf.diagnosis.container_facts import Fire, Row
-from mcpconf.diagnosis.look_inside import Inside
+from mcpconf.diagnosis.look import inside as look_inside
+from mcpconf.diagnosis.look.inside import Inside
 from mcpconf.doctor_codes import DOCTOR
 from mcpconf.readers.around import Target
 from tests.doctor import samples
@@ -399,5 +397,5 @@ def test_a_server_as_a_check() -> None:
 
 def test_every_code_of_doctor_is_used() -> None:
     folder = Path(checks_host.__file__).parent
-    text = "".join(file.read_text() for file in folder.glob("checks_*.py"))
+    text = "".join(file.read_text() for file in folder.glob("*.py"))
     assert {code for code in DOCTOR if f'"{code}"' in text} == set(DOCTOR)

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from mcpconf.diagnosis import doctor
-from mcpconf.diagnosis.check import Check, Checkup, Given, State
+from mcpconf.diagnosis.checks.check import Check, Checkup, Given, State
 from mcpconf.diagnosis.doctor import at_once
 from mcpconf.diagnosis.model import Diagnosis, Remedy
 from mcpconf.errors import Failure

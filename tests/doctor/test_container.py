@@ -106,7 +106,7 @@ def test_two_containers_are_not_guessed_between(
     shop: tuple[Any, LocalEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mcpconf.containers.running import Container  # noqa: PLC0415
-    from mcpconf.diagnosis import look_container  # noqa: PLC0415
+    from mcpconf.diagnosis.look import container as look_container  # noqa: PLC0415
 
     two = [Container("docker", "one"), Container("docker", "two")]
     monkeypatch.setattr(look_container.running, "running", lambda *_: two)

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from mcpconf.containers.engine import find_engines
-from mcpconf.diagnosis import checks_files, checks_network
-from mcpconf.diagnosis.check import State
-from mcpconf.diagnosis.checks_network import Lookup
+from mcpconf.diagnosis.checks import files as checks_files
+from mcpconf.diagnosis.checks import network as checks_network
+from mcpconf.diagnosis.checks.check import State
+from mcpconf.diagnosis.checks.network import Lookup
 from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Written, chmod
 from mcpconf.errors import Failure
 from mcpconf.report import given_file

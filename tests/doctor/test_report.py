@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mcpconf.cli import doctor_command, live_commands
-from mcpconf.diagnosis.check import Check, State
+from mcpconf.diagnosis.checks.check import Check, State
 from mcpconf.findings import Finding
 from mcpconf.report import issue
 from mcpconf.report.issue import logged

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpconf.diagnosis.known_secrets import hidden
+from mcpconf.diagnosis.checks.known_secrets import hidden
+from mcpconf.diagnosis.checks.scrub import Persons, Scrubber, cleaned
 from mcpconf.diagnosis.model import Diagnosis
-from mcpconf.diagnosis.scrub import Persons, Scrubber, cleaned
 from tests.doctor import samples
 
 SECRET = "sk-live-4f9a/b+c=d\"e f%20'&<g>"

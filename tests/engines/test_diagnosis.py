@@ -14,9 +14,9 @@ import pytest
 from mcpconf.bridge import bundle
 from mcpconf.containers.running import Container as Found
 from mcpconf.contract import EgressRow
-from mcpconf.diagnosis import look_container
 from mcpconf.diagnosis.container_facts import Aim, InContainer, Wish, sync_of
-from mcpconf.diagnosis.judge_container import judge_container
+from mcpconf.diagnosis.judge.container import judge_container
+from mcpconf.diagnosis.look import container as look_container
 from mcpconf.origin import Origin, Source
 from tests.diagnosis.box import ECHO
 from tests.engines.engine import Container, Engine

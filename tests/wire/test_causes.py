@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from mcpconf.diagnosis.judge_wire import About, judge_wire
+from mcpconf.diagnosis.judge.wire import About, judge_wire
 from mcpconf.diagnosis.model import Verdict
 from mcpconf.wire import ask
 from tests.wire.scripted import (
@@ -423,7 +423,7 @@ def test_a_hundred_healthy_runs() -> None:
 
 
 def test_slow_servers_are_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcpconf.diagnosis.judge_mcp._SLOW", 0.2)
+    monkeypatch.setattr("mcpconf.diagnosis.judge.mcp._SLOW", 0.2)
     script = on("initialize", lambda a: _NEVER.wait(0.3) or healthy(a))
     with serving(script) as server:
         assert code(server.url()) == "MC285"

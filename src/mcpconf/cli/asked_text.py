@@ -11,7 +11,7 @@ from mcpconf.cli.compile_commands import compiled_project
 if TYPE_CHECKING:
     from mcpconf.cli.live_commands import Where
     from mcpconf.compiler import Compilation
-    from mcpconf.diagnosis.texts import Known
+    from mcpconf.diagnosis.words.texts import Known
     from mcpconf.explain import Explanation
     from mcpconf.model import Classified
     from mcpconf.readers.inputs import Configuration
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def answer(question: str, known: Known) -> Explanation:
     """Answer it as what it is; a text that nobody knows gets the nearest names."""
     from mcpconf import explain as explaining
-    from mcpconf.diagnosis import client_log, texts
+    from mcpconf.diagnosis.words import client_log, texts
 
     if not _is_name(question, known.compiled):
         if client_log.is_file(question):
@@ -35,7 +35,7 @@ def answer(question: str, known: Known) -> Explanation:
 
 
 def _file(question: str, known: Known) -> Explanation:
-    from mcpconf.diagnosis import client_log, texts
+    from mcpconf.diagnosis.words import client_log, texts
 
     text, name = client_log.load(question)
     log = client_log.parse(text, name)
@@ -50,7 +50,7 @@ def known_of(
     """What a text is held against, the logs of this project's servers among it."""
     from functools import partial
 
-    from mcpconf.diagnosis import client_log, texts
+    from mcpconf.diagnosis.words import client_log, texts
 
     home = str(configuration.request.home)
     return texts.Known(compiled, kinds, partial(client_log.heard, home, configuration.cwd))
@@ -60,7 +60,7 @@ def names_in(question: str | None, where: Where) -> Sequence[str]:
     """The servers that a question is about, for a look at them; the question if it is none."""
     if question is None:
         return []
-    from mcpconf.diagnosis import client_log, texts
+    from mcpconf.diagnosis.words import client_log, texts
 
     if not (texts.is_text(question) or client_log.is_file(question) or {*"./:"} & {*question}):
         return [question]
@@ -78,7 +78,7 @@ def names_in(question: str | None, where: Where) -> Sequence[str]:
 
 
 def _nobody(question: str) -> Sequence[str]:
-    from mcpconf.diagnosis import client_log, texts
+    from mcpconf.diagnosis.words import client_log, texts
     from mcpconf.errors import Usage
 
     if texts.is_text(question) or client_log.is_file(question):

@@ -18,7 +18,7 @@ from mcpconf.clients import NEWEST
 from mcpconf.errors import Exit
 
 if TYPE_CHECKING:
-    from mcpconf.diagnosis.check import Beside, Checkup, Given
+    from mcpconf.diagnosis.checks.check import Beside, Checkup, Given
     from mcpconf.diagnosis.ladder import Asked
     from mcpconf.diagnosis.model import Diagnosis
     from mcpconf.readers.around import Target
@@ -84,7 +84,7 @@ def doctor(
 def _examine(
     names: Sequence[str], where: live_commands.Where, container: str
 ) -> tuple[Given, Checkup]:
-    from mcpconf.diagnosis.check import Given
+    from mcpconf.diagnosis.checks.check import Given
     from mcpconf.diagnosis.doctor import examine
     from mcpconf.diagnosis.ladder import diagnose
     from mcpconf.report import doctor as shown
@@ -113,7 +113,7 @@ def _of_ddev(configuration: Configuration, target: Target) -> Callable[[], Besid
 
     def look() -> Beside:
         from mcpconf.ddev.prepare import prepare
-        from mcpconf.diagnosis.check import Beside
+        from mcpconf.diagnosis.checks.check import Beside
 
         prepared = prepare(configuration, target, os.environ)
         return Beside(prepared.changes, prepared.findings)
@@ -164,8 +164,8 @@ def _issue(found: Checkup, given: Given) -> str:
 
 def draw(asked: Asked, found: Sequence[Diagnosis], path: Path) -> None:
     """Write the ways to these servers as SVG: ``explain --svg FILE``."""
-    from mcpconf.diagnosis.check import Given
-    from mcpconf.diagnosis.known_secrets import scrubber
+    from mcpconf.diagnosis.checks.check import Given
+    from mcpconf.diagnosis.checks.known_secrets import scrubber
     from mcpconf.report import drawing, given_file
     from mcpconf.report.chain import chains
 
@@ -181,8 +181,8 @@ def draw(asked: Asked, found: Sequence[Diagnosis], path: Path) -> None:
 
 def _page(found: Checkup, given: Given) -> str:
     from mcpconf import __version__
-    from mcpconf.diagnosis.known_secrets import scrubber
-    from mcpconf.diagnosis.scrub import cleaned
+    from mcpconf.diagnosis.checks.known_secrets import scrubber
+    from mcpconf.diagnosis.checks.scrub import cleaned
     from mcpconf.report import drawing
     from mcpconf.report.chain import chains
 

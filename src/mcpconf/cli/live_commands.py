@@ -83,7 +83,7 @@ def asked_of(names: Sequence[str], where: Where, wishes: Wishes) -> Asked:
 def _check(asked: Asked) -> None:
     from difflib import get_close_matches
 
-    from mcpconf.diagnosis import judge_config
+    from mcpconf.diagnosis.judge import config as judge_config
 
     names = list(dict.fromkeys(r.server.name for r in asked.compiled.survey.resolved))
     for name in asked.names:
@@ -96,7 +96,7 @@ def _check(asked: Asked) -> None:
 
 
 def _look(names: Sequence[str], where: Where, wishes: Wishes) -> tuple[Diagnosis, ...]:
-    from mcpconf.diagnosis import judge_config
+    from mcpconf.diagnosis.judge import config as judge_config
     from mcpconf.diagnosis.ladder import diagnose
     from mcpconf.report import live
 

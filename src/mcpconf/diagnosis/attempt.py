@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from mcpconf.contract import Route
 from mcpconf.credentials.missing import Missing
 from mcpconf.diagnosis.evidence import Heard, Secrets
-from mcpconf.diagnosis.look_host import look_at_secrets
+from mcpconf.diagnosis.look.host import look_at_secrets
 from mcpconf.diagnosis.roots import trusted_roots
 from mcpconf.errors import Failure
 from mcpconf.readers.places import Places

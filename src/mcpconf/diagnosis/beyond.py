@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from mcpconf.diagnosis.container_facts import InContainer
 from mcpconf.diagnosis.evidence import Host, Remembered
-from mcpconf.diagnosis.judge_report import About, Seen
-from mcpconf.diagnosis.judge_trouble import wants_login
-from mcpconf.diagnosis.judge_wire import judge_wire
+from mcpconf.diagnosis.judge.report import About, Seen
+from mcpconf.diagnosis.judge.trouble import wants_login
+from mcpconf.diagnosis.judge.wire import judge_wire
 from mcpconf.diagnosis.model import Rung, Shows, Step, Verdict
 from mcpconf.diagnosis.wire_steps import wire_steps
 from mcpconf.model import Remote

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 from mcpconf.clients import Client
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis import container_steps, judge_config, judge_trouble
+from mcpconf.diagnosis import container_steps
 from mcpconf.diagnosis.beyond import Asked, beyond
 from mcpconf.diagnosis.container_facts import Aim, InContainer, NoContainer, Sync, wish_of
 from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Judged, Remembered, Secrets, Written
-from mcpconf.diagnosis.judge_client import Using, judge_client
-from mcpconf.diagnosis.judge_container import judge_absence, judge_container
-from mcpconf.diagnosis.judge_host import judge_host
-from mcpconf.diagnosis.judge_talk import judge_talk, refused_before
+from mcpconf.diagnosis.judge import config as judge_config
+from mcpconf.diagnosis.judge import trouble as judge_trouble
+from mcpconf.diagnosis.judge.client import Using, judge_client
+from mcpconf.diagnosis.judge.container import judge_absence, judge_container
+from mcpconf.diagnosis.judge.host import judge_host
+from mcpconf.diagnosis.judge.talk import judge_talk, refused_before
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
 from mcpconf.diagnosis.shown import with_shows
 from mcpconf.diagnosis.starving import starved

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from mcpconf.diagnosis.container_facts import Aim, InContainer
 from mcpconf.diagnosis.container_terms import hidden, needs_bridge
-from mcpconf.diagnosis.judge_firewall import covers
-from mcpconf.diagnosis.judge_way import REACHES
+from mcpconf.diagnosis.judge.firewall import covers
+from mcpconf.diagnosis.judge.way import REACHES
 from mcpconf.diagnosis.model import Rung, Step
 from mcpconf.names import quote
 

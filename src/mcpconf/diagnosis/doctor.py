@@ -15,15 +15,13 @@ from threading import Thread
 
 from mcpconf.codes import Severity
 from mcpconf.containers.running import Container
-from mcpconf.diagnosis import (
-    checks_container,
-    checks_files,
-    checks_host,
-    checks_network,
-    checks_permissions,
-)
-from mcpconf.diagnosis.check import Check, Checkup, Given, State, state_of
-from mcpconf.diagnosis.look_inside import Inside
+from mcpconf.diagnosis.checks import container as checks_container
+from mcpconf.diagnosis.checks import files as checks_files
+from mcpconf.diagnosis.checks import host as checks_host
+from mcpconf.diagnosis.checks import network as checks_network
+from mcpconf.diagnosis.checks import permissions as checks_permissions
+from mcpconf.diagnosis.checks.check import Check, Checkup, Given, State, state_of
+from mcpconf.diagnosis.look.inside import Inside
 from mcpconf.diagnosis.model import Diagnosis
 from mcpconf.errors import Failure
 from mcpconf.model import State as Standing

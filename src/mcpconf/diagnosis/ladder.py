@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 from mcpconf.compiler import Compilation
 from mcpconf.containers.running import Place
 from mcpconf.contract import dump_bridge, load_bridge
-from mcpconf.diagnosis import judge_config, look_container
 from mcpconf.diagnosis.attempt import SECONDS, WIRE, Tried, Try, World, attempt
+from mcpconf.diagnosis.checks.known_secrets import of_servers
 from mcpconf.diagnosis.conclude import Seen, conclude, way_of
 from mcpconf.diagnosis.container_facts import InContainer, NoContainer, sync_of, wish_of
 from mcpconf.diagnosis.evidence import Remembered
-from mcpconf.diagnosis.known_secrets import of_servers
-from mcpconf.diagnosis.look_client import look_at_client, patience, remembered
-from mcpconf.diagnosis.look_container import Look
-from mcpconf.diagnosis.look_host import look_at_gateway, look_at_written
+from mcpconf.diagnosis.judge import config as judge_config
+from mcpconf.diagnosis.look import container as look_container
+from mcpconf.diagnosis.look.client import look_at_client, patience, remembered
+from mcpconf.diagnosis.look.container import Look
+from mcpconf.diagnosis.look.host import look_at_gateway, look_at_written
 from mcpconf.diagnosis.model import Diagnosis
 from mcpconf.diagnosis.repeated import hiding, told_by_others, told_there
 from mcpconf.diagnosis.starving import SILENT, before

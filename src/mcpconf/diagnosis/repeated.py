@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mcpconf.diagnosis.attempt import Tried
+from mcpconf.diagnosis.checks.scrub import Scrubber
 from mcpconf.diagnosis.container_facts import InContainer
 from mcpconf.diagnosis.evidence import Heard
-from mcpconf.diagnosis.scrub import Scrubber
 from mcpconf.service.handshake import Outcome
 
 

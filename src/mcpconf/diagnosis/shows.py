@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mcpconf.diagnosis.judge_report import About
+from mcpconf.diagnosis.judge.report import About
 from mcpconf.diagnosis.model import Shows
 
 FAILED, LOGIN, CONNECTED = "✘ Failed to connect", "! Needs authentication", "✔ Connected"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mcpconf.diagnosis.judge_report import Seen, Told, said, took
+from mcpconf.diagnosis.judge.report import Seen, Told, said, took
 from mcpconf.diagnosis.model import Rung, Step
 
 _RUNGS = {

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from mcpconf.codes import Severity
 from mcpconf.compiler import Compilation
+from mcpconf.diagnosis.checks.scrub import cleaned
 from mcpconf.diagnosis.model import Diagnosis, Rung, Step, Verdict
-from mcpconf.diagnosis.scrub import cleaned
 from mcpconf.model import Kind
 from mcpconf.report import safe
 from mcpconf.secret import shown_url

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mcpconf import report
 from mcpconf.codes import Severity
-from mcpconf.diagnosis.check import Check, Checkup, State
+from mcpconf.diagnosis.checks.check import Check, Checkup, State
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.live_codes import LIVE

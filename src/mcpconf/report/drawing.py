@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mcpconf import __version__
 from mcpconf._resources import data
 from mcpconf.codes import Severity
-from mcpconf.diagnosis.check import Check, State
+from mcpconf.diagnosis.checks.check import Check, State
 from mcpconf.report import place, safe
 from mcpconf.report.chain import Chain, Mark
 from mcpconf.report.picture import (

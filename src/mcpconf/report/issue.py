@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mcpconf import __version__
 from mcpconf.codes import Severity
-from mcpconf.diagnosis.check import Check, Checkup, Given
-from mcpconf.diagnosis.known_secrets import scrubber
+from mcpconf.diagnosis.checks.check import Check, Checkup, Given
+from mcpconf.diagnosis.checks.known_secrets import scrubber
+from mcpconf.diagnosis.checks.scrub import cleaned
 from mcpconf.diagnosis.model import Diagnosis, Verdict
-from mcpconf.diagnosis.scrub import cleaned
 from mcpconf.findings import Finding
 from mcpconf.masking import mask_arg
 from mcpconf.model import Remote, Server

@@ -3,7 +3,7 @@
 The same program runs on the host, in the process that asks (:func:`ask`), and in a container, given
 to its ``python3 -I -`` as text that already holds what to ask (``bundle.program``).  It asks as
 Claude Code asks (facts 47 to 55) and tells what came back; it judges nothing
-(``diagnosis/judge_wire.py`` does).
+(``diagnosis/judge/wire.py`` does).
 
 **A target** is a JSON object; only ``url`` is needed::
 

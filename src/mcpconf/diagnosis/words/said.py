@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from mcpconf.diagnosis.phrases import GENERAL, WELL, Phrase
-from mcpconf.diagnosis.phrases_client import CLIENT
-from mcpconf.diagnosis.phrases_ours import OURS
-from mcpconf.diagnosis.phrases_way import WAY
+from mcpconf.diagnosis.words.phrases import GENERAL, WELL, Phrase
+from mcpconf.diagnosis.words.phrases_client import CLIENT
+from mcpconf.diagnosis.words.phrases_ours import OURS
+from mcpconf.diagnosis.words.phrases_way import WAY
 
 _LONGEST_LINE = 2000
 _MOST_LINES = 2000

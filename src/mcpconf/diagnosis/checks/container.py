@@ -7,9 +7,8 @@ from mcpconf.containers.agent import agent_of, at_home
 from mcpconf.containers.engine import NoAnswer, called
 from mcpconf.containers.inspection import inspect
 from mcpconf.containers.running import Container
-from mcpconf.diagnosis import look_container, look_firewall, look_inside
-from mcpconf.diagnosis.check import Check, Given, State, judged
-from mcpconf.diagnosis.checks_network import (
+from mcpconf.diagnosis.checks.check import Check, Given, State, judged
+from mcpconf.diagnosis.checks.network import (
     BUNDLE,
     MOST_SKEW,
     Bundle,
@@ -17,7 +16,10 @@ from mcpconf.diagnosis.checks_network import (
     spoken,
 )
 from mcpconf.diagnosis.container_facts import Fire, NoContainer
-from mcpconf.diagnosis.look_inside import Inside
+from mcpconf.diagnosis.look import container as look_container
+from mcpconf.diagnosis.look import firewall as look_firewall
+from mcpconf.diagnosis.look import inside as look_inside
+from mcpconf.diagnosis.look.inside import Inside
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding
 from mcpconf.names import quote

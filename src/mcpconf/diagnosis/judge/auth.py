@@ -5,7 +5,7 @@ Claude Code says "Needs authentication" for most of these; only MC223 is one tha
 
 from __future__ import annotations
 
-from mcpconf.diagnosis.judge_refused import (
+from mcpconf.diagnosis.judge.refused import (
     after_refusal,
     answered,
     bare_of,
@@ -17,7 +17,7 @@ from mcpconf.diagnosis.judge_refused import (
     why,
     without,
 )
-from mcpconf.diagnosis.judge_report import About, Call, Seen, Told, said
+from mcpconf.diagnosis.judge.report import About, Call, Seen, Told, said
 from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.diagnosis.shows import shows
 

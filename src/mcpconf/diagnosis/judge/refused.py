@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpconf.diagnosis.judge_report import About, Call, Seen, Told, said
+from mcpconf.diagnosis.judge.report import About, Call, Seen, Told, said
 from mcpconf.diagnosis.model import Remedy, Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpconf.diagnosis.judge_report import COMPARE, About, Call, Seen, Told, said
+from mcpconf.diagnosis.judge.report import COMPARE, About, Call, Seen, Told, said
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
 

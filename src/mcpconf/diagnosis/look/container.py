@@ -18,13 +18,6 @@ from mcpconf.containers import agent, inspection, program, running
 from mcpconf.containers.agent import Agent
 from mcpconf.containers.engine import NoAnswer, called
 from mcpconf.containers.running import HERE, Container, Place
-from mcpconf.diagnosis import (
-    look_client_there,
-    look_firewall,
-    look_reach,
-    look_script,
-    look_start,
-)
 from mcpconf.diagnosis.container_facts import (
     Blocked,
     Fire,
@@ -35,7 +28,12 @@ from mcpconf.diagnosis.container_facts import (
     Tried,
     Wish,
 )
-from mcpconf.diagnosis.look_client_there import ClientThere
+from mcpconf.diagnosis.look import client_there as look_client_there
+from mcpconf.diagnosis.look import firewall as look_firewall
+from mcpconf.diagnosis.look import reach as look_reach
+from mcpconf.diagnosis.look import script as look_script
+from mcpconf.diagnosis.look import start as look_start
+from mcpconf.diagnosis.look.client_there import ClientThere
 from mcpconf.diagnosis.roots import roots_as_text
 from mcpconf.errors import Failure
 from mcpconf.names import quote

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import mcpconf
 from mcpconf.clients import CLIENTS
-from mcpconf.diagnosis.check import Check, Given, State, judged
+from mcpconf.diagnosis.checks.check import Check, Given, State, judged
 from mcpconf.diagnosis.model import Remedy
 from mcpconf.errors import Failure
 from mcpconf.findings import Finding

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from mcpconf.credential import harmless, random_looking
-from mcpconf.diagnosis.check import Given
-from mcpconf.diagnosis.scrub import Persons, Scrubber
+from mcpconf.diagnosis.checks.check import Given
+from mcpconf.diagnosis.checks.scrub import Persons, Scrubber
 from mcpconf.masking import MASK, mask_args, mask_url
 from mcpconf.model import Remote, Server, Stdio
 from mcpconf.origin import Source

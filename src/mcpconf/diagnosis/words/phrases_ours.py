@@ -7,7 +7,7 @@ are those of ``bridge/trouble.py``, ``bridge/verdict.py``, ``bridge/target.py`` 
 
 from __future__ import annotations
 
-from mcpconf.diagnosis.phrases import Phrase
+from mcpconf.diagnosis.words.phrases import Phrase
 
 _BRIDGE = "the bridge in the container says it: "
 _GATEWAY = "the gateway on the host says it: "

@@ -8,7 +8,7 @@ import subprocess
 
 from mcpconf import write
 from mcpconf.codes import Severity
-from mcpconf.diagnosis.check import Beside, Check, Given, State, judged, shell_path, state_of
+from mcpconf.diagnosis.checks.check import Beside, Check, Given, State, judged, shell_path, state_of
 from mcpconf.diagnosis.model import Remedy
 from mcpconf.emit import Reader
 from mcpconf.errors import Failure

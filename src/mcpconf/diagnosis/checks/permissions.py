@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mcpconf.diagnosis.check import Check, Given, judged, shell_path
+from mcpconf.diagnosis.checks.check import Check, Given, judged, shell_path
 from mcpconf.findings import Finding
 from mcpconf.names import quote
 from mcpconf.origin import Origin, Source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpconf.diagnosis.phrases import Phrase
+from mcpconf.diagnosis.words.phrases import Phrase
 
 _UNTRUSTED = "the server's certificate is not signed by an authority that this client trusts"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from mcpconf.diagnosis.judge_report import CORRECT_HOST, About, Seen, Told, said, took
-from mcpconf.diagnosis.judge_tls import gave_up, judge_tls, tls_port
+from mcpconf.diagnosis.judge.report import CORRECT_HOST, About, Seen, Told, said, took
+from mcpconf.diagnosis.judge.tls import gave_up, judge_tls, tls_port
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
 

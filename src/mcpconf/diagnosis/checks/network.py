@@ -15,7 +15,7 @@ from http.client import HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mcpconf.diagnosis.check import Check, Given, State, judged
+from mcpconf.diagnosis.checks.check import Check, Given, State, judged
 from mcpconf.findings import Finding
 from mcpconf.locality import local_reason
 from mcpconf.model import Remote

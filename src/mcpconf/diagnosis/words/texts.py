@@ -13,10 +13,10 @@ from typing import NamedTuple
 from mcpconf import explain as explaining
 from mcpconf.codes import RULES
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis.phrases import VAGUE
-from mcpconf.diagnosis.said import Cause, Said, causes, phrase_of, read
-from mcpconf.diagnosis.tells import TELLS
-from mcpconf.diagnosis.whom import About, abouts_of, at_place, findings, of_entry, places
+from mcpconf.diagnosis.words.phrases import VAGUE
+from mcpconf.diagnosis.words.said import Cause, Said, causes, phrase_of, read
+from mcpconf.diagnosis.words.tells import TELLS
+from mcpconf.diagnosis.words.whom import About, abouts_of, at_place, findings, of_entry, places
 from mcpconf.explain import Explanation, Line
 from mcpconf.masking import mask_arg
 from mcpconf.model import Classified, Remote, Server

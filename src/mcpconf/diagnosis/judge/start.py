@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from mcpconf.diagnosis.container_facts import Aim, InContainer, Program, Tried
 from mcpconf.diagnosis.container_terms import hidden
-from mcpconf.diagnosis.judge_meanwhile import during, meanwhile, shut
+from mcpconf.diagnosis.judge.meanwhile import during, meanwhile, shut
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.masking import mask_args

@@ -13,9 +13,9 @@ from mcpconf.diagnosis.container_facts import Aim, Held, InContainer, NoContaine
 from mcpconf.diagnosis.container_shows import with_shows
 from mcpconf.diagnosis.container_terms import SYNC, needs_bridge, restart, verdict
 from mcpconf.diagnosis.evidence import Judged
-from mcpconf.diagnosis.judge_firewall import judge_firewall
-from mcpconf.diagnosis.judge_start import judge_start
-from mcpconf.diagnosis.judge_way import way_to_gateway
+from mcpconf.diagnosis.judge.firewall import judge_firewall
+from mcpconf.diagnosis.judge.start import judge_start
+from mcpconf.diagnosis.judge.way import way_to_gateway
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.model import BRIDGE, Json

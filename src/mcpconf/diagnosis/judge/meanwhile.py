@@ -6,7 +6,7 @@ import json
 import re
 
 from mcpconf.diagnosis.container_facts import Aim, Blocked, InContainer, Tried
-from mcpconf.diagnosis.judge_firewall import opens, shut_for
+from mcpconf.diagnosis.judge.firewall import opens, shut_for
 from mcpconf.diagnosis.model import Verdict
 from mcpconf.names import quote
 

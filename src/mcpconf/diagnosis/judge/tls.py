@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from mcpconf.diagnosis.judge_report import CORRECT_HOST, About, Seen, Told, said
+from mcpconf.diagnosis.judge.report import CORRECT_HOST, About, Seen, Told, said
 from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.diagnosis.shows import shows
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mcpconf import explain as explaining
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis.said import Said
+from mcpconf.diagnosis.words.said import Said
 from mcpconf.findings import Finding
 from mcpconf.masking import mask_arg
 from mcpconf.model import BRIDGE, Remote, Resolved, Server

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcpconf.compiler import Compilation
-from mcpconf.diagnosis import texts
-from mcpconf.diagnosis.said import Said, phrase_of, read
+from mcpconf.diagnosis.words import texts
+from mcpconf.diagnosis.words.said import Said, phrase_of, read
 from mcpconf.errors import Usage
 from mcpconf.explain import Explanation, Line
 from mcpconf.names import quote

@@ -67,7 +67,7 @@ def look(container: Container, agent: Agent, patience: float) -> Inside:
 
 def read(out: str, before: float, after: float) -> Inside:
     """What the script said between two moments of this machine (Unix seconds): pure."""
-    from mcpconf.diagnosis.checks_host import version_in  # noqa: PLC0415  beside this module
+    from mcpconf.diagnosis.checks.host import version_in  # noqa: PLC0415  beside this module
 
     said: dict[str, str] = {}
     proxies: list[str] = []

@@ -1,6 +1,6 @@
 """Looking at what Claude Code remembers on this host, and at its proxies.  Raises nothing.
 
-What a container's client remembers is read there (``look_container.py``); :func:`remembered` makes
+What a container's client remembers is read there (``container.py``); :func:`remembered` makes
 the same value of either.  No token leaves this module: only whether there is one.
 """
 

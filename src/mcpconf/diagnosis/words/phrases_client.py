@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpconf.diagnosis.phrases import Phrase
+from mcpconf.diagnosis.words.phrases import Phrase
 
 _SIGN_IN = (
     "Claude Code got 401 or 403, or remembers that it once did; that a login would help is not said"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mcpconf.diagnosis.judge_auth import judge_auth, waits_for_login
-from mcpconf.diagnosis.judge_http import judge_http, judge_redirect
-from mcpconf.diagnosis.judge_mcp import judge_mcp, judge_speed
-from mcpconf.diagnosis.judge_reach import judge_reach
-from mcpconf.diagnosis.judge_report import About, Call, Seen, said
+from mcpconf.diagnosis.judge.auth import judge_auth, waits_for_login
+from mcpconf.diagnosis.judge.http import judge_http, judge_redirect
+from mcpconf.diagnosis.judge.mcp import judge_mcp, judge_speed
+from mcpconf.diagnosis.judge.reach import judge_reach
+from mcpconf.diagnosis.judge.report import About, Call, Seen, said
 from mcpconf.diagnosis.model import Rung, Verdict
 
 __all__ = ["About", "judge_wire"]

@@ -1,0 +1,1 @@
+"""Judging: what was seen, in; causes, out.  Pure: nothing here touches the world."""

@@ -1,0 +1,1 @@
+"""Looking: the host, the client's memory, and a container.  Decides nothing."""
