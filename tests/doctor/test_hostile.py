@@ -21,6 +21,7 @@ from mcpconf.diagnosis.checks.check import State
 from mcpconf.diagnosis.checks.network import Lookup
 from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Written, chmod
 from mcpconf.errors import Failure
+from mcpconf.readers.world import git_environment
 from mcpconf.report import given_file
 from mcpconf.service.handshake import Outcome, handshake
 from tests.wire.scripted import answer, error, serving
@@ -66,6 +67,13 @@ def test_git_starts_nothing_for_a_file_that_is_missing(tmp_path: Path) -> None:
     found = checks_files.ignored(given)  # type: ignore[arg-type]  what it reads of it
     assert found.state in (State.OK, State.WARN)
     assert not mark.exists()
+
+
+def test_no_git_of_the_projects_is_run() -> None:
+    """With `node_modules/.bin` in the PATH it would be a clone's own."""
+    path = os.pathsep.join(("node_modules/.bin", "/usr/bin", "", ".", "/bin"))
+    assert git_environment({"PATH": path}, "/h")["PATH"] == os.pathsep.join(("/usr/bin", "/bin"))
+    assert git_environment({"PATH": "bin"}, "/h")["PATH"] == os.defpath
 
 
 def test_a_bundle_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -247,12 +247,14 @@ def git_environment(environ: Mapping[str, str], home: str) -> dict[str, str]:
     """Variables with which git starts nothing that a hostile repository names.
 
     To read its index can be enough: what is missing would be fetched from a promisor remote, by
-    `core.sshCommand` or `uploadpack`.
+    `core.sshCommand` or `uploadpack`.  A PATH with `node_modules/.bin` in it would find a program
+    of the project's.
     """
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
     where = {name: environ[name] for name in ("XDG_CONFIG_HOME",) if name in environ}
     return {
         **where,
-        "PATH": environ.get("PATH", os.defpath),
+        "PATH": os.pathsep.join(f for f in folders if os.path.isabs(f)) or os.defpath,
         "HOME": home,
         "GIT_ALLOW_PROTOCOL": "none",
         "GIT_NO_LAZY_FETCH": "1",
