@@ -241,6 +241,7 @@ class Scene:
         text = re.sub(
             r"\b(127\.0\.0\.1|localhost|::1\]|[\w.-]+\.example\.com):\d{4,5}\b", r"\1:PORT", text
         )
+        text = re.sub(r"(:|\bport )\d{5}\b", r"\1PORT", text)
         text = re.sub(r"\b\d+(\.\d+)? (m?s|seconds)\b", r"N \2", text)
         return re.sub(r"\b(process|pid) \d+", r"\1 N", text)
 
