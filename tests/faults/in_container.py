@@ -466,7 +466,13 @@ CHANGES = (
         "direct",
     ),
     Change(
-        Fault("old-token", "the container has an old token", "another token on the host", "MC226"),
+        Fault(
+            "old-token",
+            "the container has an old token",
+            "another token on the host",
+            "MC226",
+            worded=False,
+        ),
         new_token,
         old_token,
         "behind",

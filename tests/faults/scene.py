@@ -37,7 +37,7 @@ class Fault:
 
     ``name`` is the server's, ``code`` the cause's.  ``entry`` makes the server's entry of the user's
     scope, ``arrange`` what else lies there before a sync, ``inject`` what happens after it.
-    ``row`` is the row of the client's table that it belongs to (facts, section 5).  Faults with
+    ``worded``: its message is the same in each run.  ``row`` is the row of the client's table that it belongs to (facts, section 5).  Faults with
     the same ``home`` share one.  ``heard``: the client is asked too.  ``also`` are codes that are mentioned, with ``two`` faults at once.
     """
 
@@ -54,6 +54,7 @@ class Fault:
     gateway: bool = True
     heard: bool = True
     also: tuple[str, ...] = ()
+    worded: bool = True
 
 
 @dataclass(frozen=True)

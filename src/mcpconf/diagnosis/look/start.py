@@ -111,7 +111,7 @@ async def _try(
     if wish.entry.get("command") == BRIDGE:
         agent = agent._replace(given=(*agent.given, _FIRST_ANSWER))
     began, clock = time.monotonic(), time.time()
-    words = starts(container, agent, command, seconds + 1)
+    words = starts(container, agent, command, seconds + 3)
     alarm = asyncio.Event()
 
     def hear(outcome: Outcome) -> None:
