@@ -9,6 +9,7 @@ import ssl
 import struct
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
@@ -127,22 +128,23 @@ class Far(Quiet):
     def _old(self, message: Any) -> None:
         """The transport of 2024: a stream by GET, and a place to post to."""
         if self.command == "GET":
-            ready = threading.Condition()
-            self.streams["one"] = replies = []
-            self.streams["ready"] = ready
+            ready, replies = threading.Condition(), []
+            session = uuid.uuid4().hex
+            self.streams[session] = ready, replies
             self.stream()
-            self.event("endpoint", "/messages")
+            self.event("endpoint", f"/messages/{session}")
             with ready:
                 for _ in range(30):
                     ready.wait_for(lambda: replies, 1)
                     while replies:
                         self.event("message", json.dumps(replies.pop(0)))
-        elif self.command == "POST" and self.path == "/messages":
+        elif self.command == "POST" and self.path.startswith("/messages/"):
             self.reply(202)
+            ready, replies = self.streams[self.path.removeprefix("/messages/")]
             if isinstance(message, dict) and "id" in message:
-                with self.streams["ready"]:
-                    self.streams["one"].append(rpc(message))
-                    self.streams["ready"].notify_all()
+                with ready:
+                    replies.append(rpc(message))
+                    ready.notify_all()
         else:
             self.reply(405, {"error": "Method Not Allowed"}, Allow="GET")
 
