@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -10,7 +11,9 @@ import pytest
 
 from mcpconf.containers import inside
 from mcpconf.containers.gateways import is_own
+from mcpconf.containers.program import whole
 from mcpconf.containers.running import Container
+from mcpconf.errors import Failure
 
 SHOP = Container("docker", "shop")
 COMMANDS = (
@@ -82,3 +85,11 @@ def test_this_machine_has_its_own_addresses() -> None:
     assert is_own("127.0.0.1")
     assert not is_own("198.18.0.77")
     assert not is_own("no address")
+
+
+def test_what_a_program_leaves_behind_is_not_waited_for() -> None:
+    """It has the same pipe, and would keep it open."""
+    began = time.monotonic()
+    with pytest.raises(Failure, match="within 1 seconds"):
+        whole(["/bin/sh", "-c", "sleep 30 & exec sleep 30"], "it", 1.0)
+    assert time.monotonic() - began < 15

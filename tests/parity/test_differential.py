@@ -28,7 +28,7 @@ def test_a_seed_is_a_reproduction(seed: int) -> None:
 
 
 @pytest.mark.client
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("version", oracle.VERSIONS)
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
 def test_mcpconf_and_the_client_agree(seed: int, version: str, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
+import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +24,7 @@ RUN = "/run/mcpconf-fw"
 _ANSWER = 20.0  # seconds, for a program in a container
 _MOST = 16_000_000  # characters
 _MOST_COMPLAINTS = 100  # pieces
+_DYING = 0.5  # seconds
 
 
 def is_inside() -> bool:
@@ -143,17 +146,18 @@ def _run(
     except OSError as error:
         raise Failure(f"{command[0]} could not be started: {error.strerror}") from error
     watch = Timer(patience or 0, process.kill)
+    until = time.monotonic() + patience + _DYING if patience else None
     with process:
         assert process.stdout is not None
         assert process.stderr is not None
-        beside = Thread(target=_carry, args=(process.stderr, err), daemon=True)
+        beside = Thread(target=_carry, args=(process.stderr, err, until), daemon=True)
         beside.start()
         if process.stdin is not None:
             Thread(target=_tell, args=(process.stdin, told), daemon=True).start()
         if patience:
             watch.start()
         try:
-            _carry(process.stdout, out)
+            _carry(process.stdout, out, until)
             beside.join(_ANSWER)
             return process.wait()
         except BaseException:
@@ -168,7 +172,16 @@ def _tell(stream: IO[bytes], told: bytes) -> None:
         stream.write(told)
 
 
-def _carry(stream: IO[bytes], to: Callable[[str], None]) -> None:
+def _carry(stream: IO[bytes], to: Callable[[str], None], until: float | None) -> None:
+    """Carry to the end, or to a time: what the program started may outlive it, and holds on."""
     decoder = getincrementaldecoder("utf-8")("replace")
-    while chunk := os.read(stream.fileno(), 65_536):
+    while until is None or _comes(stream, until):
+        chunk = os.read(stream.fileno(), 65_536)
+        if not chunk:
+            return
         to(decoder.decode(chunk))
+
+
+def _comes(stream: IO[bytes], until: float) -> bool:
+    left = until - time.monotonic()
+    return left > 0 and bool(select.select([stream], [], [], left)[0])
