@@ -93,6 +93,7 @@ def test_a_key_that_is_given_again_and_again() -> None:
 # --- places -------------------------------------------------------------------------------------
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("step", [1, -1])
 @pytest.mark.parametrize("blank", ["", "\n", " " * 40 + "\n\n"])
 def test_many_places_in_one_text(step: int, blank: str) -> None:
@@ -133,6 +134,7 @@ def test_a_place_in_toml_is_not_that_of_a_longer_name() -> None:
 # --- variables ----------------------------------------------------------------------------------
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("passes", [1, 2])
 def test_a_text_that_grows_too_long_stays_as_it_is_written(passes: int) -> None:
     variables = Variables(({"BIG": "x=y:" * 5000, "SMALL": ""}, None))
@@ -177,6 +179,7 @@ def denied(tmp_path: Path, urls: list[str], entries: list[dict[str, Any]]) -> li
     return [s.name for s in found if isinstance(s, Server) and not judge(s, declared).allowed]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "pattern",
     [

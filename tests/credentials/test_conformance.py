@@ -43,7 +43,13 @@ def run(*words: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("revision", "count"), [("2025-11-25", 14), ("2026-07-28", 25)])
+@pytest.mark.parametrize(
+    ("revision", "count"),
+    [
+        pytest.param("2025-11-25", 14, marks=pytest.mark.sample(0)),
+        ("2026-07-28", 25),
+    ],
+)
 def test_every_scenario(revision: str, count: int) -> None:
     said = run("--requirements", revision)
     rows = {name: mark == "✓" for mark, name, _, _ in ROW.findall(said)}

@@ -109,7 +109,7 @@ def installed(
     what: tuple[object, ...] = (next(built.glob("*.whl")),)
     if request.param == "editable":
         what = ("-e", ROOT)
-    run(python, "-m", "pip", "install", "--quiet", *index, *what)
+    run(python, "-m", "pip", "install", "--quiet", "--no-compile", *index, *what)
     return folder / "bin"
 
 
