@@ -124,7 +124,8 @@ def _launch(gateway: Path, home: Path | None) -> Any:  # noqa: ANN401
 
     def up() -> bool:
         status[:] = [_status(gateway)]
-        return status[0] is not None or process.poll() is not None
+        ended = process.poll() is not None and only.running(gateway) is None  # nobody's start
+        return status[0] is not None or ended
 
     _await(up, PATIENCE)
     if not status or status[0] is None:
