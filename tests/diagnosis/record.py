@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from tests.parity.world import World, build
 
 from .rows import Group, groups
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).with_name("said.json")
 _MOST = 6  # lines of a log
 _CUT = 400
@@ -74,7 +76,9 @@ def logged(world: World, name: str) -> list[str]:
 def neutral(text: str, root: Path) -> str:
     """Without what differs from run to run."""
     text = re.sub(r"((?:127\.0\.0\.1|localhost):)[0-9]+", r"\g<1>PORT", text)
-    text = text.replace(sys.executable, "python3").replace(str(root.parent), "/tmp/x")
+    for python in (sys.executable, os.path.realpath(sys.executable)):
+        text = text.replace(python, "python3")
+    text = text.replace(str(root.parent), "/tmp/x").replace(str(CHECKOUT), "/checkout")
     return re.sub(r"[0-9]+ ?ms\b", "4000ms", text)
 
 
