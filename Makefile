@@ -34,8 +34,8 @@ RUNTIME := $(addprefix tests/,runtime conformance)
 # What waits for programs, and what makes networks, has the machine for itself. The firewall's tests
 # need root and the programs of CONTRIBUTING.md; without root they are skipped.
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not runtime and not netns and not engine" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "netns or (engine and not slow)" $(if $(findstring tests/,$(ARGS)),,$(MACHINES)) $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not runtime and not netns and not engine" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "netns or (engine and not slow)" $(if $(findstring tests/,$(ARGS)),,$(MACHINES)) $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -m runtime $(if $(findstring tests/,$(ARGS)),,$(RUNTIME)) $(ARGS) || test $$? -eq 5
 
 # All cases, where `make test` runs a sample; all engines, all clients.

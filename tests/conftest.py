@@ -38,7 +38,7 @@ _LONG = (
     "tests/parity/",
     "tests/credentials/",
     "tests/netns/test_r",
-    "tests/engines/test_story",
+    "tests/engines/",
     "tests/faults/",
 )
 _ENGINE = "docker-26"  # the one engine that every run starts; `make engines` runs them all

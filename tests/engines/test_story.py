@@ -40,7 +40,7 @@ def story(
         yield made
 
 
-@pytest.mark.parametrize("starts", [6, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("starts", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_every_start_has_all_four(story: Story, starts: int) -> None:
     """After the one sync and the one login; nobody does anything after a restart either."""
     rows = []
