@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mcpconf.service.control import poke
 from tests.faults import certificates as tls
 from tests.faults.far import PAGE, Script
 from tests.faults.over_http import nobody, server
@@ -339,6 +340,7 @@ def new_token(site: Site) -> None:
 
 def old_token(site: Site) -> None:
     (site.state / "token").write_text(site.old)
+    poke(site.state.parents[1] / "gateway")  # or it would find out within a second
 
 
 def stop_gateway(site: Site) -> None:
