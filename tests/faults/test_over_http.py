@@ -18,6 +18,7 @@ def answers(request: pytest.FixtureRequest) -> Iterator[Answers]:
         yield asked
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("fault", FAULTS, ids=ids)
 def test_the_cause_is_named(fault: Fault, answers: Answers) -> None:
     check(fault, answers[fault.name])
