@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -123,7 +124,9 @@ def browser(folder: Path) -> Iterator[Page]:
     (folder / "profile").mkdir()
     with (folder / "browser.log").open("wb") as log:
         environ = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environ, start_new_session=True
+        )
     try:
         port = _port(folder / "profile" / "DevToolsActivePort", process)
         with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=_PATIENCE) as answer:
@@ -132,7 +135,7 @@ def browser(folder: Path) -> Iterator[Page]:
         with connect(url, max_size=None, proxy=None, open_timeout=_PATIENCE) as socket:
             yield Page(socket)
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # Debian starts it by a script
         process.wait(_PATIENCE)
 
 
