@@ -55,7 +55,7 @@ class Client:
         return self.transport is not None or self.trouble is not None
 
 
-def turn_until(loop: Loop, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def turn_until(loop: Loop, condition: Callable[[], bool], seconds: float = 30.0) -> None:
     until = loop.now() + seconds
     while not condition():
         left = until - loop.now()
@@ -372,7 +372,7 @@ class TestTls:
 
         yield start
         for thread in threads:
-            thread.join(5)
+            thread.join(30)
         for server in opened:
             server.close()
 
@@ -425,7 +425,7 @@ class TestTls:
         thread = threading.Thread(target=answer)
         thread.start()
         client = connected(loop, Endpoint("https", "127.0.0.1", endpoint.port, "/"))
-        thread.join(5)
+        thread.join(30)
         server.close()
         assert client.trouble is not None
         assert client.trouble.code == "tls"

@@ -237,7 +237,7 @@ def test_it_waits_for_the_clients_lock_and_reads_again_inside(client: Any) -> No
     document["mcpOAuth"]["half|1"] = TOKEN  # the user has signed in meanwhile
     path.write_text(json.dumps(document))
     lock.rmdir()
-    cleaning.join(5)
+    cleaning.join(30)
     assert "half|1" in path.read_text()
     assert [t.stale.server for t in done[0].taken] == ["planned", "old"]
     assert not lock.exists()

@@ -37,7 +37,7 @@ def browse(url: str) -> bool:
 
     def follow() -> None:
         try:
-            urllib.request.urlopen(url, timeout=10).read()
+            urllib.request.urlopen(url, timeout=60).read()
         except urllib.error.URLError as error:
             say(f"browser: {error}")
 
@@ -140,7 +140,7 @@ class Host:
         data = json.dumps(message).encode()
         request = urllib.request.Request(self.url, data, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()

@@ -34,7 +34,7 @@ def follow(url: str) -> bool:
 
     def run() -> None:
         with suppress(urllib.error.URLError):
-            urllib.request.urlopen(url, timeout=5).read()
+            urllib.request.urlopen(url, timeout=60).read()
 
     threading.Thread(target=run, daemon=True).start()
     return True

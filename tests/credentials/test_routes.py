@@ -152,7 +152,7 @@ def test_nobody_waits_for_the_writer_of_a_pipe(tmp_path, written, monkeypatch) -
         target=lambda: code_of(credentials(tmp_path), route), name="looking", daemon=True
     )
     looking.start()
-    looking.join(2)
+    looking.join(30)
     waits = looking.is_alive()
     if waits:
         os.close(os.open(file, os.O_WRONLY))  # let it go

@@ -22,6 +22,7 @@ from mcpconf.containers.running import HERE
 from mcpconf.diagnosis.container_facts import Aim, InContainer, Wish
 from mcpconf.diagnosis.container_steps import steps
 from mcpconf.diagnosis.look import container as look_container
+from tests import clock
 from tests.containers.local_engine import AGENT, usable
 from tests.diagnosis.box import AT, ECHO, PROJECT, Box, behind, codes, starts
 
@@ -162,7 +163,7 @@ def test_the_command_is_looked_for_where_the_agent_looks(box: Box) -> None:
 def test_who_hangs_is_ended_in_the_container_too(box: Box) -> None:
     box.engine.put("/usr/local/bin/deaf", "#!/bin/sh\ntrap '' TERM INT HUP\nexec sleep 61.4321\n")
     found(box, starts("deaf"), seconds=2.0)
-    end = time.monotonic() + 8
+    end = time.monotonic() + 60
     while b"61.4321" in b"".join(_command_lines()):
         assert time.monotonic() < end, "it is still there"
         time.sleep(0.2)
@@ -360,9 +361,9 @@ def test_files_that_would_never_end(box: Box, monkeypatch: pytest.MonkeyPatch) -
     (claude / ".credentials.json").symlink_to("/dev/zero")
     (claude / "state").mkdir()
     (claude / "state/mcp-discover-verdicts.json").write_text("[" * 900_000)
-    began = time.monotonic()
+    began = clock.now()
     seen = box.look(behind())
-    assert time.monotonic() - began < 20
+    assert clock.now() - began < 20
     assert seen.client == {}
     assert steps(seen, Aim(behind(), AT))
 

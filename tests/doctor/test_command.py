@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from mcpconf.service import only
+from tests import clock
 
 Serve = Callable[..., Any]
 
@@ -34,7 +34,7 @@ def healthy(home: Any, serve: Serve, program: Callable[..., Any]) -> Any:
 
 
 def test_a_healthy_set_up_gets_no_alarm(healthy: Any) -> None:
-    began = time.monotonic()
+    began = clock.now()
     said = healthy.run("doctor", env={"MCPCONF_ENGINE": ""})
     assert said.code == 0, said.out + said.err
     lines = said.out.splitlines()
@@ -42,7 +42,7 @@ def test_a_healthy_set_up_gets_no_alarm(healthy: Any) -> None:
     assert {line.split()[0] for line in lines} <= {"ok", "?"}, said.out
     assert said.err.count("\n") <= 3, said.err
     assert "2 of 2 servers work; nothing is wrong" in said.err
-    assert time.monotonic() - began < 12
+    assert clock.now() - began < 12
 
 
 def test_json_says_the_same(healthy: Any) -> None:

@@ -191,7 +191,7 @@ def called(scene: Scene, name: str) -> None:
         }
         message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         request = urllib.request.Request(url, json.dumps(message).encode(), headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()
             if known := answer.headers["Mcp-Session-Id"]:
                 session = {"Mcp-Session-Id": known}

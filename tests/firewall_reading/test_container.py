@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import clock
 from tests.netns.lab.addresses import AGENT, EVIL4, GATEWAY4, NEIGHBOUR4
 from tests.netns.lab.container import DOCKER
 from tests.netns.lab.lab import Lab
@@ -119,22 +120,22 @@ def test_follow_shows_an_attempt_within_a_second(inside: Inside) -> None:
     assert running.stdout
     time.sleep(1)
     inside.agent(curl("https://new.exfil.test:444/"))
-    began = time.time()
+    began = clock.now()
     shown = json.loads(running.stdout.readline())
-    assert time.time() - began < 1
+    assert clock.now() - began < 1
     assert place(shown) == ("new.exfil.test", None, 444, "tcp", "name")
     inside.lab.force("pkill -INT -f 'mcpconf-fw blocked --follow'")
-    assert running.wait(5) == 0
+    assert running.wait(30) == 0
     with running.stdout:
         assert running.stdout.read() == ""
 
 
 def test_follow_ends_with_its_reader(inside: Inside) -> None:
-    began = time.monotonic()
+    began = clock.now()
     done = inside.lab.run(f"{PROGRAM} blocked --follow --since 3600 | head -n 1; echo ended")
     assert done.stdout.endswith("ended\n")
     assert done.stderr == ""
-    assert time.monotonic() - began < 5
+    assert clock.now() - began < 5
 
 
 def test_status_shows_rows_with_what_went_through(inside: Inside) -> None:

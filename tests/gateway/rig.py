@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -38,7 +39,7 @@ def script(text: str) -> dict[str, Any]:
     return {"command": sys.executable, "args": ["-S", "-E", "-c", text]}
 
 
-def until(what: Callable[[], Any], patience: float = 5.0) -> Any:
+def until(what: Callable[[], Any], patience: float = 30.0) -> Any:
     """Wait until something is true, and return it."""
     end = time.monotonic() + patience
     while True:
@@ -89,7 +90,7 @@ class Gateway:
             client.close()
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
 def free_port() -> int:
@@ -213,18 +214,21 @@ class Client:
         self, method: str, body: bytes = b"", more: Mapping[str, str] | None = None
     ) -> HTTPResponse:
         """Send a request and wait for the head of its answer."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = self._connect()
         self.open.append(connection)
         connection.request(method, self.path, body or None, self.headers(more))
         return connection.getresponse()
 
+    def _connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=30)
+
     def call_http(
         self, method: str, body: bytes = b"", more: Mapping[str, str] | None = None
     ) -> Answer:
-        response = self.begin(method, body, more)
-        answer = Answer(response)
-        self.open.pop().close()
-        return answer
+        """Send a request and read its answer; another thread may do the same meanwhile."""
+        with closing(self._connect()) as connection:
+            connection.request(method, self.path, body or None, self.headers(more))
+            return Answer(connection.getresponse())
 
     def send(self, message: Any, more: Mapping[str, str] | None = None) -> Answer:
         return self.call_http("POST", json.dumps(message).encode(), more)

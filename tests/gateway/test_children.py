@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from mcpconf.gateway.gateway import Gateway as Gateway_
+from tests import clock
 
 from . import rig
 from .rig import Gateway, alive, until
@@ -47,9 +47,9 @@ def test_a_server_that_will_not_end_is_ended_with_all_it_has_started(
 def test_an_orderly_stop_leaves_nobody(gateway: Callable[..., Gateway]) -> None:
     running = gateway({"s0": rig.stdio()})
     pids = [rig.pid_of(running.session()) for _ in range(3)]
-    began = time.monotonic()
+    began = clock.now()
     assert running.stop() == 0
-    assert time.monotonic() - began < 3
+    assert clock.now() - began < 3
     assert not any(map(alive, pids))
 
 
@@ -152,10 +152,10 @@ def test_a_server_that_does_not_read_blocks_only_itself(gateway: Callable[..., G
 
 def test_a_closed_stdout_is_the_end_of_a_server(gateway: Callable[..., Gateway]) -> None:
     text = "import os, sys, time\nsys.stdin.readline()\nos.close(1)\ntime.sleep(600)"
-    began = time.monotonic()
+    began = clock.now()
     answer = gateway({"s0": rig.script(text)}).client().greet()
     assert answer.trouble["code"] == "server-exited"
-    assert time.monotonic() - began < 5
+    assert clock.now() - began < 5
 
 
 def test_status_of_a_signal(shared: Gateway) -> None:

@@ -72,7 +72,7 @@ def test_equal_ids_and_tokens_of_two_clients_are_told_apart(modern: Gateway) -> 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(8)
+        thread.join(30)
     for n, messages in got.items():
         assert messages[-1]["id"] == 1
         assert messages[-1]["result"]["content"][0]["text"] == f"{n} of them"
@@ -98,7 +98,7 @@ def test_what_a_stream_that_is_cut_leaves_unanswered_is_told(modern: Gateway, ol
     until(lambda: "1 of them" in _progress(modern))
     old.stop()
     old.start()
-    asking.join(8)
+    asking.join(30)
     assert got == ["unreachable"]
     assert "2 of them" in _progress(modern, 2)
 

@@ -92,7 +92,7 @@ def control(running: Gateway, method: str, path: str) -> Any:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.connect(str(running.home / ".local/state/mcpconf/gateway/control.sock"))
 
-    connection = Unix("localhost", timeout=5)
+    connection = Unix("localhost", timeout=60)
     connection.request(method, path)
     answer = connection.getresponse()
     body = answer.read()
@@ -298,9 +298,9 @@ def test_calls_under_way_may_finish(state: State, gateway: Callable[..., Gateway
     quick.start()
     time.sleep(0.3)
     assert control(running, "POST", "/stop") == {}
-    quick.join(5)
+    quick.join(30)
     assert "done" in answers[0].text
-    assert running.process.wait(6) == 0
+    assert running.process.wait(30) == 0
 
 
 def test_calls_that_take_longer_are_told(state: State, gateway: Callable[..., Gateway]) -> None:
@@ -312,9 +312,9 @@ def test_calls_that_take_longer_are_told(state: State, gateway: Callable[..., Ga
     slow.start()
     time.sleep(0.3)
     control(running, "POST", "/stop")
-    slow.join(6)
+    slow.join(30)
     assert answers[0].trouble["code"] == "shutting-down"
-    assert running.process.wait(6) == 0
+    assert running.process.wait(30) == 0
 
 
 def test_refusals_are_logged_without_tokens(state: State, gateway: Callable[..., Gateway]) -> None:

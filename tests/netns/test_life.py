@@ -248,6 +248,6 @@ def test_a_refresh_that_waits_takes_the_file_that_is_in_force_when_its_turn_come
     holding = container.lab.start(["flock", "/run/mcpconf-fw/lock", "-c", other])
     time.sleep(0.4)
     container.fw("refresh")
-    assert holding.wait(10) == 0
+    assert holding.wait(30) == 0
     assert container.reaches("allowed2.test")
     assert not container.reaches("allowed.test")

@@ -26,7 +26,7 @@ ROUTED = {"ray": {"type": "http", "url": "http://localhost:2411/mcp"}}
 FILES = ["control.sock", "gateway.sock", "pid"]
 
 
-def eventually(true: Callable[[], Any], seconds: float = 5.0) -> Any:
+def eventually(true: Callable[[], Any], seconds: float = 30.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := true()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -189,7 +189,7 @@ def test_the_log_is_followed_over_a_rotation(gateway: Path) -> None:
         file.write("two\n")
     path.rename(gateway / f"{logs.DECISIONS}.1")
     path.write_text("last\n")
-    reader.join(5)
+    reader.join(30)
     assert seen == ["one", "two", "last"]
     assert logs.tail(gateway, 10, logs.mark(gateway)) == ["old", "one", "two", "last"]
     assert logs.tail(gateway, 2, logs.mark(gateway)) == ["two", "last"]
@@ -293,7 +293,7 @@ def test_stand_alone_it_serves_one_file_and_keeps_nothing(
     try:
         eventually(lambda: answers(port))
         running.send_signal(signal.SIGTERM)
-        said = running.communicate(timeout=10)[1]
+        said = running.communicate(timeout=30)[1]
     finally:
         running.kill()
         running.wait()

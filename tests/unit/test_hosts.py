@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -21,6 +20,7 @@ from mcpconf.hosts import (
 )
 from mcpconf.locality import METADATA, NAMES, NEAR, NEVER, RESERVED, SUFFIXES, local_reason
 from mcpconf.urls import Url, hosts_in_text, parse_url
+from tests import clock
 
 # --- entries that are refused: (entry, a word of the message, the help) ---------------------------
 
@@ -306,7 +306,7 @@ def test_a_refusal_shows_no_password(text):
 
 
 def test_work_is_bounded():
-    start = time.perf_counter()
+    start = clock.now()
     for text in (
         "https://" * 10**5,
         "é" * 10**6,
@@ -316,7 +316,7 @@ def test_work_is_bounded():
         "*." * 10**6,
     ):
         assert isinstance(parse_destination(text), Problem)
-    assert time.perf_counter() - start < 2
+    assert clock.now() - start < 2
 
 
 TAKEN = [
@@ -762,12 +762,12 @@ def test_finds_at_most_twenty_and_looks_at_64_kib():
 
 
 def test_junk_costs_nothing():
-    start = time.perf_counter()
+    start = clock.now()
     for junk in ("://" * 30000, "a://é" * 20000, "https://a@" * 8000, "https://" + "@" * 65000,
                  "https://" + "é" * 65000, "mongodb://" + "," * 65000,
                  "a" * 65000 + "://"):  # fmt: skip
         hosts_in_text(junk)
-    assert time.perf_counter() - start < 2
+    assert clock.now() - start < 2
 
 
 # --- the start of the program ---------------------------------------------------------------------

@@ -24,6 +24,7 @@ from mcpconf.model import Opaque, Remote, Scope, Server, Stdio, Text
 from mcpconf.origin import Origin, Source
 from mcpconf.readers.facts import Probe, probe_key, read_probes
 from mcpconf.readers.world import read
+from tests import clock
 
 SECRET = "hunter2-Zq8xW1vB7nM3kL5p"
 FOREIGN = "foreign-\x1b[31m-text"
@@ -121,7 +122,7 @@ class Loopback:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
             assert not thread.is_alive()
 
 
@@ -366,9 +367,9 @@ def trickle_headers(connection: socket.socket) -> None:
 @pytest.mark.parametrize("reply", [hang, trickle, trickle_headers])
 def test_who_never_finishes_is_cut(reply) -> None:
     with loopback(any=reply) as server:
-        start = time.monotonic()
+        start = clock.now()
         assert verdict(f"{server.url}/mcp", timeout=0.3) == ("none", "timed out after 0.3 s")
-        assert time.monotonic() - start < 2
+        assert clock.now() - start < 2
 
 
 def flood(connection: socket.socket, kind: bytes, chunk: bytes) -> None:
@@ -390,10 +391,10 @@ def test_bytes_in_chunks_of_one_do_not_stall_the_others() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     with loopback(any=head + b"1\r\n:\r\n" * 10000 + b"0\r\n\r\n") as server:
-        start = time.monotonic()
+        start = clock.now()
         expected = ("none", "200 with events, but no MCP answer")
         assert verdict(f"{server.url}/mcp") == expected
-        assert time.monotonic() - start < 2
+        assert clock.now() - start < 2
 
 
 def test_nobody_listens() -> None:
@@ -421,16 +422,16 @@ def test_a_lookup_that_hangs_holds_nobody_up(monkeypatch) -> None:
     def lookup(host, *args, **more) -> list:
         if host in ("prompt.example.com", b"prompt.example.com"):
             return genuine("127.0.0.1", *args, **more)
-        done.wait(10)
+        done.wait(30)
         raise socket.gaierror(socket.EAI_NONAME, "")
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     hanging = [remote(f"http://h{n}.example.com/mcp") for n in range(40)]
     with loopback(any=http(200, rpc())) as server:
-        start = time.monotonic()
+        start = clock.now()
         prompt = remote(f"http://prompt.example.com:{server.port}/mcp")
         found = ask(*hanging, prompt, timeout=0.3, limit=50)
-        assert time.monotonic() - start < 3
+        assert clock.now() - start < 3
     done.set()
     assert sorted(p.answer for p in found.values()) == ["none"] * 40 + ["open"]
 
@@ -439,9 +440,9 @@ def test_thirty_servers_and_some_that_hang() -> None:
     with loopback(any=http(200, rpc())) as server:
         server.replies |= {f"POST /hang{n}": hang for n in range(10)}
         paths = [f"hang{n}" for n in range(10)] + list(map(str, range(20)))
-        start = time.monotonic()
+        start = clock.now()
         found = ask(*(remote(f"{server.url}/{path}") for path in paths), timeout=0.5)
-        assert time.monotonic() - start < 2.5  # one after the other they would take 5 s
+        assert clock.now() - start < 2.5  # one after the other they would take 5 s
     assert [p.answer for p in found.values()] == ["none"] * 10 + ["open"] * 20
 
 
@@ -480,14 +481,14 @@ def test_an_interrupt_ends_everything_and_no_thread_holds_the_exit_up() -> None:
 
     with loopback(POST_mcp=interrupt, any=hang) as server:
         before = set(threading.enumerate())
-        start = time.monotonic()
+        start = clock.now()
         with pytest.raises(KeyboardInterrupt):
             ask(
                 *(remote(f"{server.url}/{n}") for n in range(3)),
                 remote(f"{server.url}/mcp"),
                 timeout=30,
             )
-        assert time.monotonic() - start < 9
+        assert clock.now() - start < 9
         names = ("(some)", "(look_up)")
         ours = [t for t in threading.enumerate() if t not in before and t.name.endswith(names)]
     assert all(thread.daemon for thread in ours)  # nobody waits for them

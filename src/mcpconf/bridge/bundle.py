@@ -12,8 +12,8 @@ _TITLE = "The bridge of mcpconf, Apache-2.0.  Made from src/mcpconf/bridge/: cha
 # Later modules use earlier ones.
 _ORDER = """
     limits text trouble endpoint responses events request reactor tools heads verdict connection
-    pool session listening delivery replies link sockets race loop memory target start lists
-    subscription pipes conversation itself command
+    pool questions session listening delivery replies link sockets race loop memory target start
+    lists subscription pipes conversation itself command
 """.split()
 
 

@@ -30,6 +30,10 @@ class Delivery:
             self._link.pool.discard(connection)  # meanwhile nobody knows where to post
             self.again(request)
             return
+        if self._link.questions.out_of_session(request):
+            self._link.pool.discard(connection)
+            self._link.questions.lost(request)
+            return
         try:
             pairs = self._link.owner.headers(request)
             data = self._link.heads.encode(request, pairs, self._link.tools)

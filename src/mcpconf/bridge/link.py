@@ -12,6 +12,7 @@ from mcpconf.bridge.delivery import Delivery
 from mcpconf.bridge.heads import Heads
 from mcpconf.bridge.listening import Listening
 from mcpconf.bridge.pool import Pool
+from mcpconf.bridge.questions import Questions
 from mcpconf.bridge.replies import Replies
 from mcpconf.bridge.request import META, Request, stop_timer
 from mcpconf.bridge.session import Session
@@ -61,6 +62,7 @@ class Link:
         self.listening = Listening(self, transport)
         self.delivery = Delivery(self)
         self.replies = Replies(self)
+        self.questions = Questions(self)
         self._pending: dict[tuple[bool, object], Request] = {}
 
     # what the owner asks for
@@ -73,6 +75,8 @@ class Link:
         request = Request(line, message, self.reactor.now() + self.patience, own=own)
         if request.wants_answer:
             self.expect(request)
+        elif request.method is None:
+            self.questions.answers(request)
         if request.version is None:
             self.session.take(request)
         else:
@@ -182,6 +186,8 @@ class Link:
             return
         request.answered = True
         self.forget(request)
+        if request.about is not None:
+            self.questions.lost(request, trouble)
         if request.resuming:
             trouble = may_have_run(trouble)
         if request is self.session.opening:

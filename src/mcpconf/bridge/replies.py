@@ -66,6 +66,7 @@ class Replies:
                 self._batch(request, line)
                 return
             if "method" in message:
+                self._link.questions.asked(request, message.get("id"))
                 self._link.owner.deliver(line, None if request.stream else request)
                 return
             identity = message.get("id")

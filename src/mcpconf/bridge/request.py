@@ -32,7 +32,7 @@ class Request:
     """
 
     __slots__ = (
-        "answered", "attempts", "cancelled", "connection", "deadline", "event_id", "haste",
+        "about", "answered", "attempts", "cancelled", "connection", "deadline", "event_id", "haste",
         "heard", "hops", "id", "line", "losses", "method", "own", "params", "pause", "resuming",
         "sent", "session", "stream", "tag", "timer", "version",
     )  # fmt: skip
@@ -66,6 +66,7 @@ class Request:
         self.pause: float | None = None
         self.connection: Connection | None = None
         self.timer: Timer | None = None
+        self.about: Request | None = None  # of an answer: the call in which the server asked
         self.tag: Any = None  # the owner's
 
     @property

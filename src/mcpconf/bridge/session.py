@@ -209,8 +209,8 @@ class Session:
         if request is self._greeting:
             self._greeting = None
             self.reopen()
-        elif request.own:
-            self._link.forget(request)
+        elif request.own or request.method is None:
+            self._link.questions.lost(request)  # nobody asked that in the next session
             self.reopen()
         else:
             self._route(request)
