@@ -155,3 +155,10 @@ def test_files_that_nobody_should_give(home: House, tmp_path: Path) -> None:
     assert len(said.out) < 10_000
     wrong = put(tmp_path / "wrong.jsonl", '[1]\n{"error":5}\n{"debug":null}\n"x"\nnull\n')
     assert home.run("explain", str(wrong)).code == 1
+
+
+@pytest.mark.parametrize("question", ["/no/such.log", "./here.jsonl", "../up", "~/x"])
+def test_a_file_that_is_not_there(home: House, question: str) -> None:
+    said = home.run("explain", question)
+    assert said.code == 1
+    assert f"there is no file `{question}`" in said.out

@@ -30,7 +30,9 @@ def answer(question: str, known: Known) -> Explanation:
             return said or explaining.explain(question, known.compiled, known.kinds)
     found = explaining.explain(question, known.compiled, known.kinds)
     if not found.found:
-        return texts.explain_text(question, known) or found
+        said = texts.explain_text(question, known)
+        missing = client_log.missing(question) if client_log.is_missing(question) else found
+        return said or missing
     return texts.with_servers(found, question, known.compiled)
 
 

@@ -60,16 +60,25 @@ def is_file(question: str) -> bool:
     """Whether a question names a file or a folder of logs, or is ``-``."""
     if question == "-":
         return True
-    looks = os.sep in question or question.endswith(_ENDINGS)
     try:
         return (
-            looks
+            _is_path(question)
             and "\0" not in question
             and len(question) < _LONGEST_PATH
             and Path(question).exists()
         )
     except OSError:
         return False
+
+
+def is_missing(question: str) -> bool:
+    """Whether a question can only be meant as a file, which is not there."""
+    begins = question.startswith((os.sep, f".{os.sep}", f"..{os.sep}", f"~{os.sep}"))
+    return (begins or question.endswith(_ENDINGS)) and not is_file(question)
+
+
+def _is_path(question: str) -> bool:
+    return os.sep in question or question.endswith(_ENDINGS)
 
 
 def load(question: str) -> tuple[str, str]:
@@ -235,3 +244,10 @@ def servers(log: Log, compiled: Compilation) -> tuple[str, ...]:
 def nothing(name: str) -> Explanation:
     """The answer for a file in which nothing is known."""
     return Explanation(name, "", (Line("nothing", "no line of it is known"), Line("help", _HELP)))
+
+
+def missing(name: str) -> Explanation:
+    """The answer for a file that is not there."""
+    return Explanation(
+        name, "", (Line("nothing", f"there is no file {quote(name)}"), Line("help", _HELP))
+    )
