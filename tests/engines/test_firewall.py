@@ -187,8 +187,9 @@ def remains(box: Container) -> tuple[str, list[str], list[str]]:
     """The container's files, rules and processes."""
     files = box.must("sh", "-c", "cat /etc/resolv.conf; find /run /etc -name '*mcpconf*'")
     rules = box.must("sh", "-c", SAVED).splitlines()
-    processes = box.must("ps", "-A", "-o", "args=").splitlines()
-    return files, rules, sorted(line for line in processes if not line.startswith("ps "))
+    processes = box.must("ps", "-A", "-o", "stat=,args=").splitlines()
+    alive = [line.split(maxsplit=1)[1] for line in processes if not line.startswith("Z")]
+    return files, rules, sorted(args for args in alive if not args.startswith("ps "))
 
 
 SAVED = """

@@ -83,6 +83,20 @@ def led_out(scene: Scene) -> dict[str, Any]:
     return far("leads", 97, moved=(307, "https://half.example.com:9443/mcp"))(scene)
 
 
+def another_port(scene: Scene) -> dict[str, Any]:
+    named("other", A=[host4(99)])(scene)
+    return inside("fetches", "other.example.com", "8080")(scene)
+
+
+def opened(host: str, port: str) -> Callable[[Scene, str], None]:
+    """The user has opened a port of a host."""
+
+    def arrange(scene: Scene, _: str) -> None:
+        assert scene.mcpconf("allow", host, "--port", port).code == 0
+
+    return arrange
+
+
 COMMANDS = (
     Fault(
         "there-missing",
@@ -164,9 +178,10 @@ COMMANDS = (
     Fault(
         "fetches-port",
         "a command wants another port of an open host",
-        "python3, near.example.com:8080 for 9443",
+        "python3, other.example.com:8080 for 9443",
         "MC234",
-        inside("fetches", "near.example.com", "8080"),
+        another_port,
+        arrange=opened("other.example.com", "9443"),
     ),
 )
 WAYS = (

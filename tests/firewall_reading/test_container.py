@@ -116,6 +116,7 @@ def test_blocked_may_be_asked_for_one_host(inside: Inside) -> None:
 
 def test_follow_shows_an_attempt_within_a_second(inside: Inside) -> None:
     words = [PROGRAM, "blocked", "--follow", "--format", "json"]
+    time.sleep(1.2)  # attempts of the second before its start are shown as well
     running = inside.lab.start(words, stdout=subprocess.PIPE, text=True)
     assert running.stdout
     time.sleep(1)
