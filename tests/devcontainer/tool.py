@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.engines.engine import KINDS, Done, Engine, running
-from tests.engines.rootfs import CACHE, IMAGE, Recipe, ready
+from tests.engines.rootfs import IMAGE, Recipe, ready
+from tests.kept import CACHE
 
 _ROOT = Path(__file__).parents[2]
 VERSION = "0.89.0"

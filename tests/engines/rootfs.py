@@ -1,22 +1,19 @@
 """Root file systems out of Debian's archive: one for each engine, and the image of the containers.
 
-They are made with mmdebstrap, once, and kept in ``$MCPCONF_TEST_CACHE`` (``~/.cache/mcpconf-tests``
-without it).  The name of one carries its recipe, so another recipe makes another.
+They are made with mmdebstrap, once, and kept (``tests/kept.py``).  The name of one carries its recipe,
+so another recipe makes another.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-CACHE = Path(os.environ.get("MCPCONF_TEST_CACHE") or Path.home() / ".cache/mcpconf-tests")
+from tests.kept import CACHE, alone
+
 _UNREAD = "doc man locale info lintian bug".split()
 _LONGEST = 600  # seconds
 
@@ -56,18 +53,10 @@ def ready(recipe: Recipe) -> Path:
     digest = hashlib.sha256(repr((recipe, _UNREAD)).encode()).hexdigest()[:12]
     suffix = ".tar" if recipe.kind == "tar" else ""
     wanted = CACHE / f"{recipe.name}-{digest}{suffix}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _alone(CACHE / f"{recipe.name}.lock"):
+    with alone(recipe.name):
         if not wanted.exists():
             _make(recipe, wanted)
     return wanted
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
 
 
 def _make(recipe: Recipe, wanted: Path) -> None:

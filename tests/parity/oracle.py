@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.kept import CLIENTS
+
 from .loopback import Model, Remote, Server, closed_port, listening
 from .world import Addresses, World, own_args
 
 VERSIONS = ("2.1.328", "2.1.197")
-CLIENTS = Path(__file__).parents[2] / ".clients"
 STATUS = {
     "✔ Connected": "connected",
     "! Connected": "connected",
