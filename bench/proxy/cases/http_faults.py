@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from rig import TO_HTTP, Part, check, first_call, must_recover, run, scenario, txt
-from wire import Gone, HttpClient, RpcError
+from wire import Gone, HttpClient, RpcError, default_answer
 
 
 @scenario(*TO_HTTP)
@@ -157,6 +157,27 @@ async def session_evicted_400(r):
     )
     await c.call("echo", {})
     r.be.ctl(do="evict")
+    await must_recover(r, c)
+
+
+@scenario(*TO_HTTP)
+async def session_evicted_while_it_asks(r):
+    """The answer to a server's question finds no session: the call that waits for it must end."""
+    r.proxied()
+    c = await r.client()
+
+    def evict(question):
+        r.be.ctl(do="evict")
+        return default_answer(question)
+
+    c.answer = evict
+    try:
+        got = await c.call("sample", {"prompt": "anything"}, timeout=8)
+    except RpcError as e:
+        check("its session was lost" in str(e), f"another cause: {e}")
+    else:
+        check(False, f"an answer out of nothing: {got}")
+    c.answer = default_answer
     await must_recover(r, c)
 
 
