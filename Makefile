@@ -9,6 +9,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
+# Hundreds of programs are started by the tests: let Python keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup sync test thorough check bless docs bridge firewall feature release engines redteam bench parity conformance clean
 
 setup: $(VENV)/.done
