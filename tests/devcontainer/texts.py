@@ -65,7 +65,7 @@ _PROPERTIES: dict[str, st.SearchStrategy[Any]] = {
     "mounts": st.sampled_from(
         [[], ["source=a,target=/b,type=volume"], [_MOUNT], [{"target": "/etc/mcpconf"}]]
     ),
-    "dockerComposeFile": st.sampled_from(["a.yml", ["a.yml", "b.yml"], []]),
+    "dockerComposeFile": st.sampled_from(["a.yml", ["a.yml", "b.yml"]]),
     "postStartCommand": _COMMANDS,
     "postAttachCommand": _COMMANDS,
     "waitFor": st.sampled_from(["onCreateCommand", "postStartCommand", "initializeCommand"]),

@@ -27,6 +27,7 @@ COMPOSE = "docker-compose.mcpconf.yml"
 CHAIN = " && sudo -n /usr/local/bin/mcpconf-fw apply"
 WAIT = "postStartCommand"
 
+_CALL = "mcpconf hook initialize"
 _INSIDE = "/etc/mcpconf"
 _STEPS = (
     "initializeCommand",
@@ -35,10 +36,19 @@ _STEPS = (
     "postCreateCommand",
     "postStartCommand",
 )
+_TYPES = {
+    "features": ("object",),
+    "initializeCommand": ("string", "array", "object"),
+    "runArgs": ("array",),
+    "dockerComposeFile": ("string", "array"),
+    "mounts": ("array",),
+    "waitFor": ("string",),
+}
 _FEATURE = re.compile(r"(?:^|/)mcpconf(?:-feature)?(?:[:@].*)?$")
 _TABLES = re.compile(r"(?:.*/)?ip6?tables(?:-(?:nft|legacy))?")
 _FLUSH = ("-F", "--flush", "-X", "--delete-chain")
 _OPEN_ENDED = (";", "&", "|", "\\")  # nothing may follow with `&&`
+_QUOTES = re.compile(r"""[;&|()"'`]""")
 _OF_HOST = re.compile(r"--net(?:work)?=host")
 
 
@@ -81,15 +91,13 @@ def edit(text: str, wish: Wish) -> Edited:
     root = jsonc.parse(text)
     if root.kind != "object":
         raise JsoncError("a devcontainer.json is an object, { … }", root.start)
+    _look_at_types(root)
     done = _initialize(_features(Edited(text), wish.feature))
     done = _compose(done) if root.get("dockerComposeFile") else _run_args(done)
     if not (wish.protect and root.get("dockerComposeFile")):  # see scaffold.compose_file
         done = _mounts(done, MOUNT, _INSIDE)
-        done = (
-            _mounts(done, GUARD, "/.devcontainer", "+.devcontainer, read-only")
-            if wish.protect
-            else done
-        )
+        if wish.protect:
+            done = _mounts(done, GUARD, "/.devcontainer", "+.devcontainer, read-only")
     for name in ("postStartCommand", "postAttachCommand"):
         done = _chain(done, name)
     return _wait_for(done)
@@ -109,11 +117,26 @@ def is_mount_at(element: object, target: str) -> bool:
     return any(value.strip().rstrip("/").endswith(target) for value in found)
 
 
+def _look_at_types(root: Value) -> None:
+    """Refuse what no tool takes; before anything is changed, since that moves the places."""
+    for name, kinds in _TYPES.items():
+        there = root.get(name)
+        if there is not None and there.kind not in kinds:
+            raise JsoncError(f"{name} is to be of type {' or '.join(kinds)}", there.start)
+    compose, wait = root.get("dockerComposeFile"), root.get("waitFor")
+    if compose:
+        named = compose.plain if compose.kind == "array" else [compose.scalar]
+        if not named or not all(isinstance(file, str) and file for file in named):
+            raise JsoncError("dockerComposeFile is to name one file or more", compose.start)
+    if wait is not None and wait.scalar not in _STEPS:
+        raise JsoncError(f"waitFor knows {', '.join(_STEPS)}", wait.start)
+
+
 # --- the properties ---------------------------------------------------------------------------
 
 
 def _features(done: Edited, reference: str) -> Edited:
-    there = _typed(done, "features", "object")
+    there = done.root.get("features")
     if there is None:
         return _added(done, "features", {reference: {}})
     if any(is_ours(item.key) for item in there.items or ()):
@@ -122,18 +145,23 @@ def _features(done: Edited, reference: str) -> Edited:
 
 
 def _initialize(done: Edited) -> Edited:
-    there = _typed(done, "initializeCommand", "string", "array", "object")
+    there = done.root.get("initializeCommand")
     ours = {"mcpconf": HOOK}
     if there is None:
         return _added(done, "initializeCommand", ours)
+    if _CALL in str(there.plain):  # in whatever way
+        return done
+    if there.get("mcpconf"):
+        note = f"initializeCommand: its `mcpconf` does not call `{_CALL}`, so nothing is brought"
+        return done._replace(notes=(*done.notes, note))
     if there.kind != "object":
         both = {"project": Raw(jsonc.raw(done.text, there)), **ours}
         return _spelled(done, "initializeCommand", both, "wrapped")
-    return done if there.get("mcpconf") else _put(done, "initializeCommand", "mcpconf", HOOK)
+    return _put(done, "initializeCommand", "mcpconf", HOOK)
 
 
 def _run_args(done: Edited) -> Edited:
-    there = _typed(done, "runArgs", "array")
+    there = done.root.get("runArgs")
     words = _words(there)
     joined = [f"{a}={b}" for a, b in pairwise(words)]
     if any(_OF_HOST.fullmatch(word) for word in (*words, *joined)):
@@ -147,7 +175,7 @@ def _run_args(done: Edited) -> Edited:
 
 
 def _compose(done: Edited) -> Edited:
-    there = _typed(done, "dockerComposeFile", "string", "array")
+    there = done.root.get("dockerComposeFile")
     assert there
     files = _words(there) if there.kind == "array" else [str(there.scalar)]
     if any(file.rpartition("/")[2] == COMPOSE for file in files):
@@ -159,12 +187,23 @@ def _compose(done: Edited) -> Edited:
 
 
 def _mounts(done: Edited, mount: str, target: str, said: str = "+mcpconf") -> Edited:
-    there = _typed(done, "mounts", "array")
+    there = done.root.get("mounts")
     if there is None:
         return _added(done, "mounts", [mount])
-    if any(is_mount_at(item.value.plain, target) for item in there.items or ()):
+    elements = [item.value.plain for item in there.items or ()]
+    found = next((e for e in elements if is_mount_at(e, target)), None)
+    if found is None:
+        return _put(done, "mounts", None, mount, said)
+    if _is_read_only(found):
         return done
-    return _put(done, "mounts", None, mount, said)
+    note = f"mounts: what is at …{target} can be changed from inside: write it as `{mount}`"
+    return done._replace(notes=(*done.notes, note))
+
+
+def _is_read_only(element: object) -> bool:
+    """Whether a mount is; one that is an object cannot be, since the tools drop the word there."""
+    words = str(element).split(",") if isinstance(element, str) else []
+    return not {"readonly", "readonly=true", "readonly=1", "ro", "ro=true"}.isdisjoint(words)
 
 
 def _chain(done: Edited, name: str) -> Edited:
@@ -188,7 +227,7 @@ def _chained(done: Edited, path: tuple[str, ...], command: Value) -> Edited:
         return done
     if command.kind == "array":
         spelled = jsonc.quoted(shlex.join(words) + CHAIN)
-    elif "#" in said or said.rstrip()[-1:] in _OPEN_ENDED:
+    elif "#" in said or "\n" in said or said.rstrip()[-1:] in _OPEN_ENDED:
         note = f"{'.'.join(path)} flushes the firewall: let it end with `{CHAIN.strip(' &')}`"
         return done._replace(notes=(*done.notes, note))
     else:
@@ -200,31 +239,22 @@ def _flushes(command: str) -> bool:
     """Whether a command may take the rules of others away."""
     if "init-firewall" in command or "tables-restore" in command:
         return True
-    words = command.replace(";", " ").replace("&", " ").split()
+    words = _QUOTES.sub(" ", command).split()
     tables = next((n for n, word in enumerate(words) if _TABLES.fullmatch(word)), len(words))
     return any(word in _FLUSH for word in words[tables:]) or ("nft", "flush") in pairwise(words)
 
 
 def _wait_for(done: Edited) -> Edited:
-    there = _typed(done, "waitFor", "string")
+    there = done.root.get("waitFor")
     if there is None:
         return _added(done, "waitFor", WAIT)
     earlier = str(there.scalar)
-    if earlier not in _STEPS:
-        raise JsoncError(f"waitFor knows {', '.join(_STEPS)}", there.start)
     if _STEPS.index(earlier) >= _STEPS.index(WAIT):
         return done
     return _spelled(done, "waitFor", WAIT, f"raised from {earlier}")
 
 
 # --- how they are changed ---------------------------------------------------------------------
-
-
-def _typed(done: Edited, name: str, *kinds: str) -> Value | None:
-    there = done.root.get(name)
-    if there is not None and there.kind not in kinds:
-        raise JsoncError(f"{name} is to be of type {' or '.join(kinds)}", there.start)
-    return there
 
 
 def _words(there: Value | None) -> list[str]:

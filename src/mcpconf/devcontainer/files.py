@@ -33,9 +33,10 @@ def read(root: Path, name: str, largest: int = _LARGEST) -> bytes | None:
             return None
         except OSError as error:
             raise _not_a_file(root / name) from error
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise _not_a_file(root / name)
         with os.fdopen(file, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise _not_a_file(root / name)
             content = stream.read(largest + 1)
     if len(content) > largest:
         raise Failure(
@@ -51,7 +52,7 @@ def write(root: Path, name: str, content: bytes, mode: int = 0o644) -> None:
     with explained(root / name), _parent(root, name, create=True) as folder:
         assert folder is not None
         last = _last(name)
-        temporary = f".{last}.mcpconf"
+        temporary = half(last)
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)  # of one that was killed
         there = _status(folder, last)
@@ -79,6 +80,17 @@ def remove(root: Path, name: str) -> None:
         if folder is not None:
             with suppress(FileNotFoundError):
                 os.unlink(_last(name), dir_fd=folder)
+
+
+def half(name: str) -> str:
+    """What a file is called while it is written."""
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}.{last}.mcpconf"
+
+
+def sweep(root: Path, name: str) -> None:
+    """Delete what a kill left of a file."""
+    remove(root, half(name))
 
 
 def remove_folder(root: Path, name: str) -> None:
@@ -170,11 +182,14 @@ def _step(fd: int, part: str, here: Path, *, create: bool) -> int | None:
         raise Failure(
             f"{here} is a link or a file, and a directory of this project belongs there",
             note="nothing was written through it",
-            help=f"see where it leads with `ls -ld '{here}'`; name the real file with --config",
+            help=f"see where it leads with `ls -ld '{here}'`; make it a directory of its own",
         ) from None
     with suppress(FileExistsError):
         os.mkdir(part, 0o755, dir_fd=fd)
-    return open_directory(fd, part)
+    below = open_directory(fd, part)
+    if part.startswith("mcpconf"):
+        os.fchmod(below, 0o755)  # whatever the umask says: who reads it inside is somebody else
+    return below
 
 
 def _status(folder: int, name: str) -> os.stat_result | None:
@@ -192,5 +207,5 @@ def _not_a_file(path: Path) -> Failure:
     return Failure(
         f"{path} is a link, a directory or something else that is no plain file",
         note="nothing was written",
-        help="put a plain file there, or name another one with --config",
+        help="put a plain file in its place (the tools look for it there)",
     )

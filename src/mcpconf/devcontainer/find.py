@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ def find(project: Path, config: Path | None = None) -> Found:
             several = ", ".join(quote(n) for n in names[:5])
             raise Usage(
                 f"this project has {len(names)} dev containers: {several}",
-                help=f"say which: mcpconf init devcontainer --config {names[0]}",
+                help=f"say which: mcpconf init devcontainer --config {shlex.quote(names[0])}",
             )
         if names:
             return Found(root, names[0], there=True)

@@ -6,70 +6,29 @@ between leaves one that works, and the same command again does the rest.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mcpconf import jsonc
 from mcpconf.devcontainer import feature, files, record, scaffold
-from mcpconf.devcontainer.edits import COMPOSE, Edited, Step, Wish, edit, is_ours
+from mcpconf.devcontainer.changes import Change, Plan, carry_out, clear_folders, is_name_of_ours
+from mcpconf.devcontainer.edits import GUARD, HOOK, MOUNT, Edited, Step, Wish, edit, is_ours
 from mcpconf.devcontainer.feature import Content
-from mcpconf.devcontainer.find import FOLDER, Found, candidates, is_config
+from mcpconf.devcontainer.find import FOLDER, USUAL, Found, candidates, is_config
 from mcpconf.devcontainer.record import EMPTY, Config, Record
 from mcpconf.devcontainer.undo import undo
-from mcpconf.errors import Failure
+from mcpconf.errors import Failure, Usage
 from mcpconf.jsonc import JsoncError
+from mcpconf.names import quote
+
+__all__ = ["Asked", "Change", "Plan", "carry_out", "clear_folders", "plan_init", "plan_remove"]
 
 # By how deep the devcontainer.json lies.
 LOCAL = ("./.devcontainer/mcpconf-feature", "./mcpconf-feature", "../mcpconf-feature")
-_LONGEST_DIFF = 200  # lines
-_LONGEST_SHOWN = 40_000  # bytes; the programs are longer
-_JSON = "devcontainer.json"
-
-
-class Change(NamedTuple):
-    """One file: what it holds and what it is to hold (None: it is not there)."""
-
-    name: str
-    old: bytes | None
-    new: bytes | None
-    mode: int = 0o644
-
-    @property
-    def kind(self) -> str:
-        if self.old == self.new:
-            return "unchanged"
-        return "create" if self.old is None else "remove" if self.new is None else "update"
-
-    @property
-    def diff(self) -> list[str]:
-        """A unified diff; none for whole files of ours that come or go, and for programs."""
-        whole = self.kind != "update" and not self.name.endswith((_JSON, COMPOSE))
-        longest = max(len(self.old or b""), len(self.new or b""))
-        if self.kind == "unchanged" or whole or longest > _LONGEST_SHOWN:
-            return []
-        before, after = (_text(c).splitlines() for c in (self.old, self.new))
-        lines = [*difflib.unified_diff(before, after, self.name, self.name, lineterm="", n=2)]
-        more = len(lines) - _LONGEST_DIFF
-        return lines[:_LONGEST_DIFF] + ([f"… and {more} more lines"] if more > 0 else [])
-
-
-class Plan(NamedTuple):
-    """What is to be done, in this order.  ``edits`` and ``notes`` are for the user."""
-
-    root: Path
-    config: str
-    changes: tuple[Change, ...]
-    edits: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()  # that are removed when they are empty
-
-    @property
-    def changed(self) -> bool:
-        return any(change.kind != "unchanged" for change in self.changes)
 
 
 class Asked(NamedTuple):
@@ -82,12 +41,18 @@ class Asked(NamedTuple):
 
 def plan_init(found: Found, asked: Asked) -> Plan:
     """See what init would do.  Raises Failure, Usage."""
+    if asked.feature and not is_ours(asked.feature):
+        raise Usage(
+            f"{quote(asked.feature, 120)} is no reference to mcpconf's Feature",
+            help="its last part is `mcpconf`, such as ghcr.io/OWNER/features/mcpconf:0",
+        )
     old = files.read(found.root, found.name, files.LARGEST)
     text = scaffold.fresh(found.root) if old is None else _decoded(found, old)
     protect = not asked.feature if asked.protect is None else asked.protect
     wish = Wish(asked.feature or LOCAL[found.name.count("/")], protect)
     done = _edited(found, text, wish)
-    known = record.load(files.read(found.root, record.NAME)) or EMPTY
+    before = files.read(found.root, record.NAME)
+    known = record.load(before) or EMPTY
     notes = [*done.notes, *scaffold.notes(found, wish, fresh=old is None)]
     wanted: dict[str, Content] = scaffold.mounted()
     if done.root.get("dockerComposeFile"):
@@ -95,10 +60,13 @@ def plan_init(found: Found, asked: Asked) -> Plan:
         wanted[compose.name] = Content(compose.content)
         notes += compose.notes
     if any(k in LOCAL for k in _references(done)):
-        wanted |= {f"{feature.FOLDER}/{n}": c for n, c in feature.files().items()}
+        wanted |= _shipped()
     changes = [*_ours(found.root, wanted, known, force=asked.force)]
     written = _record(found, known, done, wanted, "" if old is not None else text)
-    changes.append(Change(record.NAME, files.read(found.root, record.NAME), record.dump(written)))
+    written = written if known.configs.get(found.name) else _doubted(written, found.name, text)
+    # The first one comes before what it names, so that a kill leaves nothing that nobody knows of.
+    at = 0 if before is None else len(changes)
+    changes.insert(at, Change(record.NAME, before, record.dump(written)))
     changes.append(Change(found.name, old, done.text.encode()))
     _refuse_read_only(found, changes[-1])
     return Plan(found.root, found.name, tuple(changes), done.changes, tuple(notes))
@@ -106,64 +74,31 @@ def plan_init(found: Found, asked: Asked) -> Plan:
 
 def plan_remove(root: Path) -> Plan | None:
     """See what taking it back would do; None where init has done nothing.  Raises Failure."""
-    known = record.load(files.read(root, record.NAME))
+    content = files.read(root, record.NAME)
+    known = record.load(content)
     changes: list[Change] = []
     edits: list[str] = []
     notes: list[str] = []
-    for name in filter(is_config, known.configs) if known else candidates(root):
-        old = files.read(root, name, files.LARGEST)
-        if old is None:
-            continue
-        config = known.configs[name] if known else None
-        found = Found(root, name, there=True)
+    for found, old, config in _configs(root, known):
         with _explained(found, _decoded(found, old)):
-            done = undo(_decoded(found, old), config.steps if config else None)
+            steps, unsure = (config.steps, config.unsure) if config else (None, True)
+            done = undo(_decoded(found, old), steps, unsure=unsure)
         gone = config is not None and bool(config.made) and done.text == config.made
-        changes.append(Change(name, old, None if gone else done.text.encode()))
+        changes.append(Change(found.name, old, None if gone else done.text.encode()))
         _refuse_read_only(found, changes[-1])
         edits += done.changes
         notes += done.notes
-    for name, digest in (known.files if known else {}).items():
-        content = files.read(root, name) if _is_name_of_ours(name) else None
-        if content is not None and _digest(content) == digest:
-            changes.append(Change(name, content, None))
-        elif content is not None:
-            notes.append(f"{name} was changed by hand, so it stays")
-    if known:
-        changes.append(Change(record.NAME, files.read(root, record.NAME), None))
-    if not known and not any(c.kind != "unchanged" for c in changes):
+    mine, changed_by_hand = _files_of_ours(root, known or EMPTY)
+    changes += mine
+    if known or (content is not None and record.ABOUT in content):  # in conflict, or cut off
+        changes.append(Change(record.NAME, content, None))
+    swept = tuple(dict.fromkeys((*_names(known or EMPTY), *(c.name for c in changes))))
+    if not (known or any(c.kind != "unchanged" for c in changes) or _is_left(root, swept)):
         return None
     folders = (feature.FOLDER, f"{FOLDER}/mcpconf", *(known.folders if known else ()))
     first = next(iter(known.configs), "") if known else ""
-    return Plan(root, first, tuple(changes), tuple(edits), tuple(notes), folders)
-
-
-def carry_out(plan: Plan) -> None:
-    """Do it, in order.  Raises Failure where a file has changed since the plan was made."""
-    with files.alone(plan.root):
-        for change in plan.changes:
-            if files.read(plan.root, change.name) != change.old:
-                raise Failure(
-                    f"{plan.root / change.name} was changed by somebody just now",
-                    note="nothing was written",
-                    help="run it again",
-                )
-        for change in plan.changes:
-            if change.kind == "remove":
-                files.remove(plan.root, change.name)
-            elif change.kind != "unchanged" and change.new is not None:
-                files.write(plan.root, change.name, change.new, change.mode)
-
-
-def clear_folders(plan: Plan) -> list[str]:
-    """Delete the directories of ours that are empty; returns those that are not."""
-    left = []
-    for name in plan.folders:
-        if _is_name_of_ours(f"{name}/x") or name == FOLDER:
-            files.remove_folder(plan.root, name)
-            if name != FOLDER and os.path.lexists(plan.root / name):
-                left.append(name)
-    return left
+    notes += changed_by_hand
+    return Plan(root, first, tuple(changes), tuple(edits), tuple(notes), folders, swept)
 
 
 # --- details ----------------------------------------------------------------------------------
@@ -226,7 +161,7 @@ def _ours(
     """Our own files, each only over what init wrote.  Raises Failure."""
     for name, (content, mode) in wanted.items():
         old = files.read(root, name)
-        ours = old in (None, content) or _digest(old or b"") == known.files.get(name)
+        ours = old in (None, content) or _is_as_written(old or b"", known.files.get(name))
         if not ours and not force:
             raise Failure(
                 f"{root / name} is not as mcpconf wrote it, so it was not overwritten",
@@ -242,7 +177,7 @@ def _record(
     before = known.configs.get(found.name, Config())
     anew = {_identity(step) for step in done.steps}
     kept = [step for step in before.steps if _identity(step) not in anew]
-    config = Config((*kept, *done.steps), made or before.made)
+    config = before._replace(steps=(*kept, *done.steps), made=made or before.made)
     digests = {name: _digest(c.content) for name, c in wanted.items()}
     folders = [f for f in (FOLDER,) if not os.path.lexists(found.root / f)]
     return Record(
@@ -250,6 +185,67 @@ def _record(
         {**known.files, **digests},
         tuple(dict.fromkeys((*known.folders, *folders))),
     )
+
+
+def _doubted(written: Record, name: str, text: str) -> Record:
+    """Say where init was there before and no record tells what it did then."""
+    config = written.configs[name]._replace(unsure=_is_touched(text))
+    return written._replace(configs={**written.configs, name: config})
+
+
+def _is_touched(text: str) -> bool:
+    """Whether a text has something that only init writes."""
+    spelled = (HOOK, MOUNT, GUARD, *(jsonc.quoted(name) for name in LOCAL))
+    return any(words in text for words in spelled)
+
+
+def _configs(root: Path, known: Record | None) -> Iterator[tuple[Found, bytes, Config | None]]:
+    """What a record names; then all others that seem to be of init, which are certain of less."""
+    recorded = [*filter(is_config, known.configs)] if known else []
+    for name in recorded:
+        content = files.read(root, name, files.LARGEST)
+        if known and content is not None:
+            yield Found(root, name, there=True), content, known.configs[name]
+    for name in candidates(root):
+        content = None
+        with suppress(Failure):  # a link, or too long: init refuses those
+            content = files.read(root, name, files.LARGEST) if name not in recorded else None
+        text = (content or b"").decode("utf-8", "replace")
+        if content is not None and (_is_touched(text) if known else "mcpconf" in text):
+            yield Found(root, name, there=True), content, None
+
+
+def _names(known: Record) -> tuple[str, ...]:
+    """Every file that init writes, or wrote."""
+    recorded = (*filter(is_name_of_ours, known.files), *filter(is_config, known.configs))
+    return tuple(dict.fromkeys((*recorded, *_shipped(), record.NAME, USUAL)))
+
+
+def _is_left(root: Path, names: tuple[str, ...]) -> bool:
+    """Whether a kill has left something: half a file, or a directory without any."""
+    if any(os.path.lexists(root / files.half(name)) for name in names):
+        return True
+    folders = [root / feature.FOLDER, root / FOLDER / "mcpconf"]
+    return any(os.path.isdir(f) and not os.path.islink(f) and not os.listdir(f) for f in folders)
+
+
+def _shipped() -> dict[str, Content]:
+    """The files that are the same in every project."""
+    return scaffold.mounted() | {f"{feature.FOLDER}/{n}": c for n, c in feature.files().items()}
+
+
+def _files_of_ours(root: Path, known: Record) -> tuple[list[Change], list[str]]:
+    """Those that are as they were written; and words for those that are not."""
+    shipped = {name: _digest(file.content) for name, file in _shipped().items()}
+    changes, notes = [], []
+    for name in dict.fromkeys((*known.files, *shipped)):
+        content = files.read(root, name) if is_name_of_ours(name) else None
+        wanted = (known.files.get(name), shipped.get(name))
+        if content is not None and any(_is_as_written(content, digest) for digest in wanted):
+            changes.append(Change(name, content, None))
+        elif content is not None and name in known.files:
+            notes.append(f"{name} was changed by hand, so it stays")
+    return changes, notes
 
 
 def _identity(step: Step) -> tuple[tuple[str, ...], str]:
@@ -266,17 +262,10 @@ def _refuse_read_only(found: Found, change: Change) -> None:
         )
 
 
-def _is_name_of_ours(name: str) -> bool:
-    """Whether a record may name a file: one that init writes."""
-    parts = name.split("/")
-    if parts[0] != FOLDER or not files.is_plain(name):
-        return name == COMPOSE
-    return parts[-1] == COMPOSE or parts[1] in ("mcpconf", "mcpconf-feature")
+def _is_as_written(content: bytes, digest: str | None) -> bool:
+    """Git may have given it other line ends."""
+    return digest in (_digest(content), _digest(content.replace(b"\r\n", b"\n")))
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _text(content: bytes | None) -> str:
-    return (content or b"").decode("utf-8", "replace").removeprefix("\ufeff")

@@ -14,14 +14,19 @@ from mcpconf.devcontainer.edits import Step
 from mcpconf.jsonc import Inserted
 
 NAME = ".devcontainer/mcpconf/init.json"
+ABOUT = b"written by `mcpconf init devcontainer`, read by `mcpconf remove`"
 _VERSION = 1
 
 
 class Config(NamedTuple):
-    """What was done to one devcontainer.json; ``made`` is the text that init began with, or ""."""
+    """What was done to one devcontainer.json; ``made`` is the text that init began with, or "".
+
+    ``unsure``: something of init was in it already, and nothing told what was before that.
+    """
 
     steps: tuple[Step, ...] = ()
     made: str = ""
+    unsure: bool = False
 
 
 class Record(NamedTuple):
@@ -39,10 +44,11 @@ def dump(record: Record) -> bytes:
     """Write it; the same record gives the same bytes."""
     configs = {
         name: {"made": config.made, "steps": [_step(s) for s in config.steps]}
+        | ({"unsure": True} if config.unsure else {})
         for name, config in record.configs.items()
     }
     document = {
-        "about": "written by `mcpconf init devcontainer`, read by `mcpconf remove`",
+        "about": ABOUT.decode(),
         "configs": configs,
         "files": record.files,
         "folders": list(record.folders),
@@ -58,7 +64,9 @@ def load(content: bytes | None) -> Record | None:
         if found["version"] != _VERSION:
             return None
         configs = {
-            str(name): Config(tuple(map(_loaded, c["steps"])), _text(c["made"]))
+            str(name): Config(
+                tuple(map(_loaded, c["steps"])), _text(c["made"]), c.get("unsure") is True
+            )
             for name, c in found["configs"].items()
         }
         names = {str(k): _text(v) for k, v in found["files"].items()}

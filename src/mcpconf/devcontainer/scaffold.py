@@ -18,7 +18,9 @@ from mcpconf.jsonc import Value
 from mcpconf.names import quote
 
 _SERVICE = re.compile(r"[A-Za-z0-9._-]+")
+_PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)$)[a-z].*", re.IGNORECASE)  # in YAML
 _BASENAME = "${localWorkspaceFolderBasename}"
+_WORKSPACE = "${localWorkspaceFolder}"
 
 
 class Compose(NamedTuple):
@@ -80,23 +82,22 @@ def compose_file(root: Path, config: str, parsed: Value, *, protect: bool) -> Co
     Raises Usage where it does not say which service is meant.
     """
     service = parsed.get("service")
-    name = str(service.scalar) if service else ""
+    name = service.scalar if service and service.kind == "string" else ""
     if not _SERVICE.fullmatch(name):
         raise Usage(
             f"{config} names no service that a compose file can have: {quote(name)}",
             help='say which one the dev container is: "service": "app"',
         )
     volumes, notes = _volumes(root, config, parsed) if protect else ((), ())
-    text = _rendered(f"{COMPOSE}.j2", service=name, volumes=volumes)
+    spelled = name if _PLAIN.fullmatch(name) else jsonc.quoted(name)
+    text = _rendered(f"{COMPOSE}.j2", service=spelled, volumes=volumes)
     folder = config.rpartition("/")[0]
     return Compose(f"{folder}/{COMPOSE}" if folder else COMPOSE, text.encode(), notes)
 
 
 def _volumes(root: Path, config: str, parsed: Value) -> tuple[tuple[_Volume, ...], tuple[str, ...]]:
     """The two mounts; compose takes paths relative to the directory of its first file."""
-    first = parsed.get("dockerComposeFile")
-    files = first.plain if first and first.kind == "array" else [first.plain if first else ""]
-    base = os.path.normpath(root / config / ".." / (str(files[0]) if files else "")) + "/.."
+    base = _base(root, config, parsed)
     ours = _relative(root / FOLDER / "mcpconf", base)
     volumes = [_Volume(ours, "/etc/mcpconf")]
     inside = parsed.get("workspaceFolder")
@@ -108,8 +109,22 @@ def _volumes(root: Path, config: str, parsed: Value) -> tuple[tuple[_Volume, ...
     return tuple(volumes), (note,)
 
 
+def _base(root: Path, config: str, parsed: Value) -> str:
+    """The directory of the first compose file.  Raises Usage where nothing tells which it is."""
+    named = parsed.get("dockerComposeFile")
+    plain = named.plain if named else ""
+    first = str(plain[0] if isinstance(plain, list) and plain else plain)
+    first = first.replace(_BASENAME, root.name).replace(_WORKSPACE, str(root))
+    if "${" in first:
+        raise Usage(
+            f"{config} names its first compose file by a variable: {quote(first, 120)}",
+            help="name it by its path: the paths of what is mounted begin in its directory",
+        )
+    return os.path.dirname(os.path.normpath(root / config / ".." / first))
+
+
 def _relative(path: Path, base: str) -> str:
-    found = os.path.relpath(path, os.path.normpath(base))
+    found = os.path.relpath(path, base)
     return _escaped(found if found.startswith("..") or found == "." else f"./{found}")
 
 

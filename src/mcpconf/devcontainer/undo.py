@@ -30,8 +30,10 @@ _ARRAYS = {
 _UNMISTAKABLE = ("features", "initializeCommand", "mounts", "dockerComposeFile")
 
 
-def undo(text: str, steps: Sequence[Step] | None) -> Edited:
+def undo(text: str, steps: Sequence[Step] | None, *, unsure: bool = False) -> Edited:
     """Take steps back, the last one first.  None: no record tells what was done.
+
+    ``unsure``: there may have been steps before those.
 
     Raises:
         JsoncError: it cannot be read.
@@ -43,10 +45,11 @@ def undo(text: str, steps: Sequence[Step] | None) -> Edited:
     made = {step.path[0] for step in steps or () if step.put and len(step.path) == 1}
     for step in reversed(steps or ()):
         done = _step_back(done, step)
-    touched = _UNMISTAKABLE if steps is None else {step.path[0]: None for step in steps}
-    for name in touched:
+    unknown = unsure or steps is None
+    touched = [step.path[0] for step in steps or ()] + (list(_UNMISTAKABLE) if unknown else [])
+    for name in dict.fromkeys(touched):
         done = _rest(done, name, made=name in made)
-    return done._replace(notes=tuple(_left(done.root, steps is None)))
+    return done._replace(notes=tuple(_left(done.root, unknown)))
 
 
 # --- a step, exactly --------------------------------------------------------------------------

@@ -75,6 +75,8 @@ def cut(text: str, box: Value, item: Item, put: Inserted) -> str | None:
     start, end = item.start - len(put.before), item.end + len(put.after)
     if start < box.start or text[start:end] != put.before + put.item + put.after:
         return None
+    if put.before.startswith("\n") and text[start - 1] == "\r":
+        return None  # its line ends are not what they were
     foreign = item.comma if item.comma is not None and item.comma >= end else None
     if foreign is not None:  # something follows, and our comma is between
         return text[:start] + text[end:foreign] + text[foreign + 1 :]
