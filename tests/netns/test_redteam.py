@@ -3,7 +3,7 @@
 Groups run several at a time, each in laboratories of its own; most of a group is waiting.  The
 quick ones below take one and a half to two minutes on two cores.  One after the other, on two busy
 cores, in seconds (default / strict): basic 6/6, rotate 16/15, est 14/14, window 17/9, fail 22/16,
-env 38/39, unpriv 3/6, explain 5/5, ports 4/5, names 6/12, lies 4/8, packets 7/9, streams 13/18,
+env 38/39, unpriv 3/6, explain 5/5, ports 4/5, names 6/12, lies 4/8, packets 7/9, streams 25/30,
 revive 24/35, foreign 16/15, resolv 14/18, missing 16/23, change 9/10, sockets 2/5, told 5/6,
 together 2/5, nft 28/31, http 6, tls 7.  Left to the command line (``python -m tests.netns.redteam
 --groups everything --mode strict``): kill 55/44, entries 75/76, scale 9/8, limits 11/13.
@@ -26,7 +26,7 @@ Run = Callable[[str, str], list[Check]]
 QUICK = {
     "strict": "basic est window explain http tls told together".split(),
     "default": """
-        nft env revive est rotate streams resolv missing foreign change basic window fail unpriv
+        nft env streams revive est rotate resolv missing foreign change basic window fail unpriv
         explain ports names lies packets told together sockets
     """.split(),
 }

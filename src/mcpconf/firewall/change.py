@@ -29,6 +29,7 @@ from mcpconf.firewall.dns import (
     end_other_resolvers,
     end_resolver,
     free_port,
+    point_to_us,
     reload_resolvers,
     resolver_ports,
     runs_as,
@@ -40,6 +41,7 @@ from mcpconf.firewall.filters import (
     change_members,
     exchange_sets,
     found_rules,
+    guarded,
     make_sets,
     remove_old_sets,
     saved_sets,
@@ -47,14 +49,14 @@ from mcpconf.firewall.filters import (
 )
 from mcpconf.firewall.keeper import end_keeper, start_keeper
 from mcpconf.firewall.learned import fold
-from mcpconf.firewall.look import RESOLV, Tools, has_ipv6, look_at_site
+from mcpconf.firewall.look import Tools, has_ipv6, look_at_site
 from mcpconf.firewall.nft import nft_revoke_text, nft_text
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.policy import Notice, Policy
 from mcpconf.firewall.revoke import EPOCHS, narrows, next_epoch, restore_text
 from mcpconf.firewall.rules import Hooks
 from mcpconf.firewall.run import complain
-from mcpconf.firewall.site import Site, rewritten_resolv
+from mcpconf.firewall.site import Site
 from mcpconf.firewall.state import (
     State,
     instance_of_container,
@@ -120,6 +122,7 @@ def change(job: Job, policy_file: str, seen: str) -> State:
     Raises RefusedError, ResolverError, EngineError, OSError.
     """
     write_file(job.paths.changing, f"{job.site.epoch}\n")
+    job = _guarded(job)
     said = [] if job.old else [_closed(job)]
     planned_site = job.site
     job = _with_sets(job)
@@ -139,11 +142,17 @@ def change(job: Job, policy_file: str, seen: str) -> State:
         job = _taken_back(job)
     if fault is not None:
         raise fault
-    said += [_point(), start_recorder(job.paths), _keep(job, policy_file, seen)]
+    said += [point_to_us(), start_recorder(job.paths), _keep(job, policy_file, seen)]
     said = list(dict.fromkeys(text for text in said if text))
     for text in said:
         complain(text)
     return _state_of(job, policy_file, seen, said)
+
+
+def _guarded(job: Job) -> Job:
+    """The guard is there (``filters.py``), or the rules that it waits for are."""
+    hooks = guarded(job.hooks, nft=job.nft)
+    return job if hooks == job.hooks else job._replace(hooks=hooks).moved(job.site)
 
 
 def _closed(job: Job) -> str:
@@ -277,21 +286,6 @@ def _finish(job: Job) -> None:
         write_file(job.paths.draining, "")
     if not job.nft:
         remove_old_sets(job.policy, saved_sets(nft=False))
-
-
-def _point() -> str:
-    """Let resolv.conf point to our resolver; in place, for engines mount this very file."""
-    text = read_file(RESOLV)
-    new = rewritten_resolv(text)
-    if text == new:
-        return ""
-    try:
-        with open(RESOLV, "r+b") as file:  # the new text holds the old one, so it is longer
-            file.write(new.encode())
-            file.truncate()
-    except OSError as error:
-        return f"{RESOLV} cannot be written ({error.strerror}), so questions are redirected only"
-    return ""
 
 
 def _keep(job: Job, policy_file: str, seen: str) -> str:

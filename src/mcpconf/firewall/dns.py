@@ -16,11 +16,12 @@ import signal
 import socket
 
 from mcpconf.firewall.compile import Compiled
+from mcpconf.firewall.look import RESOLV
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.process import children_of, end, pid_of, tell, wait_for
 from mcpconf.firewall.resolver import marker
 from mcpconf.firewall.run import run
-from mcpconf.firewall.site import User
+from mcpconf.firewall.site import User, rewritten_resolv
 from mcpconf.firewall.state import read_file, write_file
 
 _TRIES = 20
@@ -151,3 +152,18 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def point_to_us() -> str:
+    """Let resolv.conf point to our resolver; in place, for engines mount this very file."""
+    text = read_file(RESOLV)
+    new = rewritten_resolv(text)
+    if text == new:
+        return ""
+    try:
+        with open(RESOLV, "r+b") as file:  # the new text holds the old one, so it is longer
+            file.write(new.encode())
+            file.truncate()
+    except OSError as error:
+        return f"{RESOLV} cannot be written ({error.strerror}), so questions are redirected only"
+    return ""

@@ -25,6 +25,19 @@ _JUMPS = (
     ("POSTROUTING", "MCP-LEAVING"),
 )
 _NFT_SETS = ("add table ", "add set ")
+_WORDS = ("-w", "5", "--noflush")
+
+# The kernel tracks connections from the moment in which it reads the first rule that asks for it,
+# and the rule counts some milliseconds later.  What comes in meanwhile on a stream that nobody
+# tracked would begin a flow from outside, whose answers pass.  So that comes to nothing before.
+GUARD = (":MCP-IN - [0:0]", "-A MCP-IN ! -i lo -p tcp ! --syn -j DROP", "-I INPUT 1 -j MCP-IN")
+# Before mcp-in: a packet between the two, while they change places, meets the later rules there.
+NFT_GUARD = (
+    f"add chain {NFT_TABLE} mcp-guard {{ type filter hook input priority -1; policy accept; }}",
+    f'add rule {NFT_TABLE} mcp-guard iif != "lo" tcp flags & (fin|syn|rst|ack) != syn drop',
+)
+_NFT_GUARD_GONE = f"add chain {NFT_TABLE} mcp-guard\nflush chain {NFT_TABLE} mcp-guard\n"
+_NFT_GUARD_GONE += f"delete chain {NFT_TABLE} mcp-guard\n"
 
 
 class Found(NamedTuple):
@@ -38,7 +51,8 @@ def found_rules(*, nft: bool) -> Found:
     """Look at what is there."""
     if nft:
         text = run(["nft", "list", "table", *NFT_TABLE.split()]).out
-        return Found(epoch=_epoch(r"ct mark set .* \| 0x([0-9a-f]+)", text))
+        hooks = Hooks(input=text.count(" hook input "))
+        return Found((hooks, hooks), _epoch(r"ct mark set .* \| 0x([0-9a-f]+)", text))
     under_way = [start([SAVE[family]]) for family in (4, 6)]
     four, six = (one.wait().out for one in under_way)
     epoch = _epoch(r"-A MCP-OK .*--set-xmark 0x([0-9a-f]+)/", four)
@@ -55,18 +69,35 @@ def _hooks(saved: str) -> Hooks:
     return Hooks(*(lines.count(f"-A {chain} -j {ours}") for chain, ours in _JUMPS))
 
 
+def guarded(hooks: tuple[Hooks, Hooks], *, nft: bool) -> tuple[Hooks, Hooks]:
+    """Put the guard where nothing of ours sees what comes in; returns the hooks that are there.
+
+    Before the first rules the head of the program did, but for a container that starts again; and
+    somebody may have emptied the rules since.  Where it fails, the rules will too.
+    """
+    if nft and not hooks[0].input:
+        run(["nft", "-f", "-"], "\n".join((f"add table {NFT_TABLE}", *NFT_GUARD, "")))
+    text = "\n".join(("*filter", *GUARD, "COMMIT", ""))
+    missing = [f for f, found in zip((4, 6), hooks) if not (nft or found.input)]  # noqa: B905  Python 3.9
+    under_way = {family: start([RESTORE[family], *_WORDS], text) for family in missing}
+    there = [family for family, one in under_way.items() if not one.wait().code]
+    four, six = (h._replace(input=1) if f in there else h for f, h in zip((4, 6), hooks))  # noqa: B905  Python 3.9
+    return four, six
+
+
 def set_rules(compiled: Compiled, *, nft: bool) -> str:
     """Put the rules into force, IPv4 and IPv6 at once; returns what there is to say.
 
     Raises RefusedError where a family that is in use cannot be filtered.
     """
     if nft:
-        _or_refused(run(["nft", "-f", "-"], compiled.nft), "nft does not take the rules")
+        _or_refused(
+            run(["nft", "-f", "-"], compiled.nft + _NFT_GUARD_GONE), "nft does not take the rules"
+        )
         remove_rules()  # those with which the head of the program closed, if iptables is there
         return ""
     texts = {4: compiled.rules4, 6: compiled.rules6}
-    words = ("-w", "5", "--noflush")
-    under_way = {f: start([RESTORE[f], *words], texts[f]) for f in (4, 6)}
+    under_way = {f: start([RESTORE[f], *_WORDS], texts[f]) for f in (4, 6)}
     done = {family: one.wait() for family, one in under_way.items()}
     _or_refused(done[4], "iptables does not take the rules")
     return _without_ipv6(done[6]) if done[6].code and has_ipv6() else ""
@@ -148,8 +179,7 @@ def remove_rules() -> None:
     for family in (4, 6):
         saved = run([SAVE[family]]).out if find(RESTORE[family]) else ""
         if "-j MCP-OUT" in saved:
-            words = [RESTORE[family], "-w", "5", "--noflush"]
-            run(words, _removal(_hooks(saved)))
+            run([RESTORE[family], *_WORDS], _removal(_hooks(saved)))
 
 
 def _removal(hooks: Hooks) -> str:

@@ -7,6 +7,7 @@ import time
 from tests.netns.lab.addresses import BOX4, EVIL4, EVIL6, host4
 from tests.netns.lab.container import PYTHON
 from tests.netns.redteam.candidate import NAMES
+from tests.netns.redteam.extra_told import ONLY_NFT
 from tests.netns.redteam.hands import Hands
 from tests.netns.redteam.suite import Suite, allow, deny, token
 
@@ -31,6 +32,41 @@ for host in {hosts}; do
 done
 wait $running
 kill $child
+"""
+
+# Programs that bring rules into force half a second after the kernel began to track connections for
+# them, and not some milliseconds: every stream has packets in between.
+_SLOW = r"""
+mkdir /usr/sbin/lab
+cat > /tmp/slow <<'END'
+#!/bin/sh
+real=/usr/sbin/lab/${0##*/}
+given=$(cat)
+case $given in
+  *ctstate*) first='*filter
+:LAB-TRACKS - [0:0]
+-A LAB-TRACKS -m conntrack --ctstate INVALID
+COMMIT' how=--noflush ;;
+  *'ct state'*) first='add table inet lab
+add chain inet lab tracks
+add rule inet lab tracks ct state invalid' how='-f -' ;;
+esac
+[ -z "$first" ] || { printf '%s\n' "$first" | $real $how; sleep 0.5; }
+printf '%s\n' "$given" | $real "$@"
+END
+chmod 755 /tmp/slow
+for program in iptables-restore ip6tables-restore nft; do
+  [ -e /usr/sbin/$program ] || continue
+  mv /usr/sbin/$program /usr/sbin/lab/
+  cp /tmp/slow /usr/sbin/$program
+done
+"""
+_EMPTY = """
+for six in '' 6; do
+  for table in filter nat mangle; do ip${six}tables -t $table -F; done
+  ip${six}tables -P OUTPUT ACCEPT
+done
+nft flush ruleset
 """
 
 
@@ -80,11 +116,15 @@ def _inbound(suite: Suite) -> None:
     time.sleep(0.3)
     told = any(mark in packet["pl"] for packet in suite.lab.wire(since))
     suite.reached("inbound.udp-answer", "core", told, "deny")
-    url = f"http://{BOX4}:3000/"
-    published = suite.lab.inside("internet", "curl", "-s", "-m", "2", url)
-    suite.reached("inbound.from-internet", "allow", "LAB-ECHO" in published.stdout, "allow")
+    _published(suite, "inbound.from-internet")
     ping = suite.lab.inside("host", *PYTHON, "-c", _PING)
     suite.reached("inbound.ping", "allow", "True" in ping.stdout, "allow", err=ping.stderr)
+
+
+def _published(suite: Suite, check: str) -> None:
+    url = f"http://{BOX4}:3000/"
+    found = suite.lab.inside("internet", "curl", "-s", "-m", "2", url)
+    suite.reached(check, "allow", "LAB-ECHO" in found.stdout, "allow", err=found.stderr)
 
 
 def _forwarded(suite: Suite) -> None:
@@ -101,10 +141,9 @@ def _forwarded(suite: Suite) -> None:
 def streams(suite: Suite) -> None:
     """Connections from before the first rule, while nothing tracked connections."""
     suite.fresh(docker_dns=False)
-    suite.hands.ask("hold", id="before", dst=EVIL4, port=80)
-    suite.hands.ask("hold", id="before6", dst=EVIL6, port=80)
-    suite.hands.ask("hold", id="before-other-port", dst=host4(10), port=8080)
-    suite.hands.ask("listen", port=3000)
+    _hold(suite, "before", EVIL4)
+    _hold(suite, "before6", EVIL6)
+    _hold(suite, "before-other-port", host4(10), 8080)
     suite.candidate.write(suite.lab, list(NAMES))
     suite.candidate.apply(suite.lab)
     applied = time.time()
@@ -119,3 +158,29 @@ def streams(suite: Suite) -> None:
     # A connection that was closed meanwhile is opened anew, with the name asked again.
     good = found["ok"] or found.get("heard") == ""
     suite.right("stream.idle-longer-than-grace", "est", good, str(found))
+    for prefix, preparation in (("slow.", _SLOW), ("nft.slow.", f"{ONLY_NFT}\n{_SLOW}")):
+        with suite.variant(prefix, preparation, docker_dns=False):
+            _while_tracking_begins(suite)
+
+
+def _while_tracking_begins(suite: Suite) -> None:
+    """The same where rules come slowly: the first ones, and those after somebody emptied them."""
+    suite.fresh()
+    suite.hands.ask("listen", port=3000)
+    suite.candidate.write(suite.lab, list(NAMES))
+    for name, put in (("first", suite.candidate.apply), ("emptied", suite.candidate.reload)):
+        suite.lab.force(_EMPTY)
+        streams = {name: EVIL4, f"{name}6": EVIL6}
+        for stream, address in streams.items():
+            _hold(suite, stream, address)
+        code = put(suite.lab).code
+        suite.right(f"stream.untracked.{name}-in-force", "allow", code == 0, str(code))
+        for stream in streams:
+            suite.cut(f"stream.untracked.{stream}", stream, 4)
+        _published(suite, f"stream.untracked.{name}-published")
+
+
+def _hold(suite: Suite, stream: str, address: str, port: int = 80) -> None:
+    """Open a stream; one that never ran would count as cut."""
+    found = suite.hands.ask("hold", id=stream, dst=address, port=port)
+    suite.right(f"stream.untracked.{stream}-open", "allow", found["ok"], str(found))

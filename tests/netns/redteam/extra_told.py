@@ -11,7 +11,7 @@ from tests.netns.redteam.suite import Suite
 
 _CONNECT = "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('{path}')\""
 _WRITABLE = "find /run /etc /usr/local -path '*mcpconf*' -writable -not -type l"
-_ONLY_NFT = "rm -f /usr/sbin/ip*tables* /usr/sbin/xtables* /usr/sbin/ipset"
+ONLY_NFT = "rm -f /usr/sbin/ip*tables* /usr/sbin/xtables* /usr/sbin/ipset"
 
 
 def told(suite: Suite) -> None:
@@ -52,6 +52,6 @@ def sockets(suite: Suite) -> None:
 
 
 def only_nft(suite: Suite) -> None:
-    with suite.variant("nft.", _ONLY_NFT, docker_backend="native"):
+    with suite.variant("nft.", ONLY_NFT, docker_backend="native"):
         for group in (basic, established, window):
             group(suite)
