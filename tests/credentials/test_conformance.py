@@ -33,7 +33,7 @@ def _installed() -> None:
 def run(*words: str) -> str:
     host = f"{sys.executable} {HOST}"
     done = subprocess.run(
-        [str(NODE), str(SUITE), "client", "--command", host, "--timeout", "25000", *words],
+        [str(NODE), str(SUITE), "client", "--command", host, "--timeout", "120000", *words],
         capture_output=True,
         text=True,
         check=False,
