@@ -19,13 +19,6 @@ PAUSE = 0.25  # seconds
 _SETTLED = 0.1  # seconds without another change, before a change counts
 _PATIENCE = 1.0  # seconds for which a file that goes on changing is waited for
 
-_OF_PROJECT = (
-    ".claude/settings.json",
-    ".claude/settings.local.json",
-    "mcpconf.toml",
-    ".ddev/.env.mcpconf",
-)
-
 State = Mapping[str, tuple[int, int, int] | None]
 
 

@@ -343,6 +343,47 @@ def test_init_needs_a_project_of_ddevs(house) -> None:
     assert not files(built.project)
 
 
+def test_below_a_project_init_says_which_it_is(ddev) -> None:
+    below = ddev.project / "deep er"
+    below.mkdir()
+    said = run("init", "ddev", "--project", str(below))
+    assert said.code == 4
+    assert f"cd {ddev.project}" in said.err
+
+
+def test_no_folder_that_is_a_link(ddev) -> None:
+    elsewhere = ddev.project.parent / "elsewhere"
+    (ddev.project / ".ddev").rename(elsewhere)
+    (ddev.project / ".ddev").symlink_to("../elsewhere")
+    before = files(elsewhere)
+    said = run("init", "ddev", "--project", str(ddev.project))
+    assert said.code == 4
+    assert "is a link" in said.err
+    assert files(elsewhere) == before
+
+
+def test_what_a_kill_left_goes_as_well_and_nothing_else(ddev) -> None:
+    before = files(ddev.project)
+    run_init(ddev)
+    ddev.run("sync")
+    folder = ddev.project / ".ddev"
+    halves = (
+        ".config.mcpconf.yaml.123",
+        "commands/host/.claude-mcp.99",
+        "mcpconf/..gitignore.7",
+        "mcpconf/build/.Dockerfile.8",
+    )
+    for name in halves:
+        (folder / name).write_text("#ddev-generated\nhalf")
+    mine = [folder / ".mine.99", folder / ".config.mcpconf.yaml.9"]
+    for path in mine:
+        path.write_text("of the user")
+    assert ddev.run("remove").code == 0
+    for path in mine:
+        path.unlink()
+    assert files(ddev.project) == before
+
+
 def test_init_keeps_what_the_user_wrote(ddev) -> None:
     path = ddev.put("project/.ddev/commands/host/claude-mcp", "mine\n")
     said = run_init(ddev)

@@ -205,6 +205,32 @@ def test_a_team_mate_without_mcpconf_has_a_project_that_starts(machine: Machine)
     assert "switched off" not in machine.run("claude-mcp", "hook", "pre-start").stderr
 
 
+@pytest.mark.parametrize("code", [1, 4, 127])
+def test_a_sync_that_fails_in_a_fresh_clone_lets_the_project_start(
+    machine: Machine, code: int
+) -> None:
+    machine.compose.write_text(RENDERED)
+    machine.stub("mcpconf", f"exit {code}")
+    done = machine.run("claude-mcp", "hook", "pre-start")
+    assert done.returncode == 0
+    assert "switched off" in done.stderr
+    assert machine.compose.read_text() == STUB
+
+
+def test_a_program_that_is_not_there_lets_the_project_start(machine: Machine) -> None:
+    machine.compose.write_text(RENDERED)
+    done = machine.run("claude-mcp", "hook", "pre-start", MCPCONF_BIN="/nowhere/mcpconf")
+    assert done.returncode == 0
+    assert machine.compose.read_text() == STUB
+
+
+def test_after_the_start_nothing_is_said_where_nothing_is(machine: Machine) -> None:
+    machine.stub("mcpconf")
+    machine.compose.unlink()
+    done = machine.run("claude-mcp", "hook", "post-start")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("why", ["mine", "built", "link", "elsewhere"])
 def test_and_nothing_else_is_touched(machine: Machine, why: str) -> None:
     text = RENDERED
@@ -241,17 +267,29 @@ def test_claude_runs_in_its_service_where_you_are(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "directory"), [("web", "/var/www/html/sub"), ("claude-code", None)]
+    ("service", "place", "directory"),
+    [
+        ("web", "", "/var/www/html/sub"),
+        ("web", "/var/www/html", "/var/www/html/sub"),
+        ("claude-code", "/work space", "/work space/sub"),
+        ("claude-code", "${DDEV_APPROOT}", "{project}/sub"),
+        ("claude-code", "", None),
+    ],
 )
 def test_claude_elsewhere_gets_the_servers_and_a_word_of_warning(
-    machine: Machine, service: str, directory: str | None
+    machine: Machine, service: str, place: str, directory: str | None
 ) -> None:
-    machine.compose.write_text(f"#ddev-generated\n# service: {service}\nservices: {{}}\n")
+    """In the directory where you are, if that service has it."""
+    line = f"# project: {place}\n" if place else ""
+    machine.compose.write_text(f"#ddev-generated\n# service: {service}\n{line}services: {{}}\n")
     machine.stub("ddev", 'for word in "$@"; do printf "<%s>" "$word"; done; exit')
     inside = machine.project / "sub"
     inside.mkdir()
     done = machine.run("mcpconf-claude", cwd=inside)
-    assert f"<-s><{service}><-d><{directory or inside}>" in done.stdout
+    there = f"<-d><{directory}>" if directory else ""
+    assert f"<-s><{service}>{there}<--raw>" in done.stdout.replace(
+        str(machine.project), "{project}"
+    )
     assert done.stdout.endswith(
         "<claude><--strict-mcp-config><--mcp-config></etc/mcpconf/mcp.json>"
     )

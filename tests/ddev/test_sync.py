@@ -229,6 +229,34 @@ def test_in_web(ddev: Callable[..., Any]) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("volume", "line"),
+    [
+        ("../:/workspace:cached", "# project: /workspace\n"),
+        ("${DDEV_APPROOT}:${DDEV_APPROOT}", "# project: ${DDEV_APPROOT}\n"),
+        ("..:/w;$(id)", ""),
+        ("./x:/y", ""),
+    ],
+)
+def test_beside_says_where_the_project_is_if_that_is_plain(
+    ddev: Callable[..., Any], volume: str, line: str
+) -> None:
+    text = f"services:\n  claude:\n    image: x\n    volumes: ['{volume}']\n"
+    house = ddev({"project/.ddev/docker-compose.claude.yaml": text})
+    synced(house)
+    lines = (house.root / COMPOSE).read_text().splitlines(keepends=True)
+    assert lines[5] == (line or "services:\n")
+
+
+@pytest.mark.parametrize("name", ["nodejs", "db"])
+def test_a_service_that_nobody_has_is_said(ddev: Callable[..., Any], name: str) -> None:
+    house = ddev({"project/.ddev/.env.mcpconf": f"MCPCONF_SERVICE={name}\n"})
+    (found,) = synced(house)["findings"]
+    assert found["code"] == "MC125"
+    assert f"no compose file of .ddev has `{name}`" in found["message"]
+    assert "claude" in compose(house.root / COMPOSE, "/x")["services"]
+
+
 def test_none(ddev: Callable[..., Any]) -> None:
     house = ddev({"project/.ddev/.env.mcpconf": "MCPCONF_SERVICE=none\n"})
     assert not synced(house)["findings"]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +32,7 @@ from mcpconf.write.project_files import ProjectFile
 INIT = "ddev-init.json"
 _OURS = ".ddev/mcpconf"
 _OTHERS = (".gitignore", "empty", "preferences.json")
+_HALF = re.compile(r"\.(.+)\.[0-9]+")
 _PROGRAMS = ("mcpconf-bridge", "mcpconf-fw")
 
 
@@ -50,11 +53,16 @@ def install(
 
     Raises Failure where there is no such project, or the files cannot be written.
     """
+    _refuse_link(root)
     if not os.path.isfile(root / ".ddev/config.yaml"):
+        above = next((p for p in root.parents if os.path.isfile(p / ".ddev/config.yaml")), None)
+        way = "ddev config    (DDEV asks what the project is), then run it again"
         raise Failure(
             f"{root} is no project of DDEV's: it has no .ddev/config.yaml",
             note="nothing was written",
-            help="ddev config    (DDEV asks what the project is), then run it again",
+            help=f"cd {shlex.quote(str(above))}    (that one is), then run it again"
+            if above
+            else way,
         )
     from mcpconf.ddev.decide import decide  # noqa: PLC0415  YAML
 
@@ -80,11 +88,13 @@ def remove(target: Target) -> tuple[Finding, ...]:
     """
     root = target.root
     assert root is not None
+    _refuse_link(root)
     by_ddev = os.path.lexists(root / ".ddev" / MANIFEST)
     ours = _written(target.host)
     stubs = _files()
     away = ours - {f.path for f in stubs} if by_ddev else ours | {f.path for f in stubs}
     left = project_files.remove(sorted(away), root)
+    project_files.remove(_halves(away, root), root)
     if by_ddev:
         emptied = [f for f in stubs if os.path.basename(f.path) in (COMPOSE, CONFIG)]
         project_files.write(emptied, project_files.compare(emptied, root), root)
@@ -133,6 +143,26 @@ def _written(state: Path) -> set[str]:
     names = [*_OTHERS, *(f"build/{name}" for name in (*build, *_PROGRAMS))]
     here = {f"{_OURS}/{name}" for name in names} | {f".ddev/{COMPOSE}", f".ddev/{CONFIG}"}
     return here | {path for path, _, _ in (last.files if last else ())}
+
+
+def _refuse_link(root: Path) -> None:
+    if os.path.islink(root / ".ddev"):
+        raise Failure(
+            f"{root / '.ddev'} is a link, and mcpconf writes through none of a project's",
+            note="nothing was written",
+            help="make it a directory of its own",
+        )
+
+
+def _halves(paths: Iterable[str], root: Path) -> list[str]:
+    """What a kill left of files while they were written: `.NAME.PID`."""
+    found = []
+    for folder in {os.path.dirname(path) for path in paths}:
+        names = {os.path.basename(p) for p in paths if os.path.dirname(p) == folder}
+        with suppress(OSError):
+            here = (_HALF.fullmatch(name) for name in os.listdir(root / folder))
+            found += [f"{folder}/{half[0]}" for half in here if half and half[1] in names]
+    return sorted(found)
 
 
 def _missing_folders(files: list[ProjectFile], root: Path) -> list[str]:

@@ -17,6 +17,7 @@ from mcpconf.origin import Origin, Source
 _WEB_ROOT = "/var/www/html"
 _OURS = ("claude", "claude-code")
 _BASE = ("config.yaml", "config.yml")  # read before all others, whatever it says
+_PLACE = re.compile(r"(?:\$DDEV_APPROOT|\$\{DDEV_APPROOT\}|/[A-Za-z0-9._/@ -]*[A-Za-z0-9._/@-])")
 _OVERRIDES = re.compile(r"^override_config:[ \t]*[\"']?true", re.MULTILINE | re.IGNORECASE)
 _PROJECT = {"${DDEV_APPROOT}", "$DDEV_APPROOT", "..", "../"}
 
@@ -33,6 +34,12 @@ class Service(NamedTuple):
     ddev: str = ""
     because: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where the project is in it, for a line of a comment; "" if that is not plain."""
+        place = self.ddev.removesuffix("/.ddev")
+        return place if _PLACE.fullmatch(place) else ""
+
 
 class Decision(NamedTuple):
     """Everything that the files hang on; ``stops``: nothing is written."""
@@ -48,6 +55,8 @@ def decide(seen: Seen, folder: str) -> Decision:
     settings, wrong = read_settings(seen.settings)
     services, findings = _services(seen, folder)
     service = _service(settings, services)
+    if service.kind == "own" and settings.service not in _OURS:
+        wrong.append(f"MCPCONF_SERVICE: no compose file of .ddev has {quote(settings.service)}")
     findings += [_setting(text, folder) for text in wrong]
     findings += _remarks(seen, folder)
     findings += _honest(service)
