@@ -70,6 +70,25 @@ def test_what_a_project_has_committed_is_taken_where_nothing_is_mounted(tmp_path
     }
 
 
+@pytest.mark.parametrize(
+    ("user", "name"),
+    [("root", "root"), ("0", "root"), ("0:0", "root"), ("root:root", "root"),
+     ("nobody-here", ""), ("4711:0", ""), ("a b", ""), ("-x", ""), ("", "")],
+)  # fmt: skip
+def test_a_user_may_be_a_number_and_have_a_group(user: str, name: str) -> None:
+    """As an image's USER may."""
+    script = (_SOURCE / "install.sh").read_text()
+    functions = re.findall(
+        r"^(?:fail|is_name|known)\(\) \{.*?^\}\n", script, re.DOTALL | re.MULTILINE
+    )
+    text = "set -eu\n" + "".join(functions) + 'found=$(known "$1")\necho "$found"\n'
+    done = subprocess.run(
+        ["sh", "-s", "--", user], input=text, text=True, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0 if name else 1, name)
+    assert bool(done.stderr) is not bool(name)
+
+
 def test_its_description_says_what_the_engine_needs() -> None:
     document = json.loads((_SOURCE / "devcontainer-feature.json").read_text())
     assert document["version"] == mcpconf.__version__

@@ -28,10 +28,13 @@ mode=${MODE:-strict}
 sudo=${SUDO:-keep}
 required=${REQUIRED:-false}
 [ "$(id -u)" -eq 0 ] || fail "this is to be run by root" "it runs when the image is built"
-for name in "$user" "$first"; do
-  is_name "$name" || fail "\"$name\" is no name of a user"
-  id "$name" >/dev/null 2>&1 || fail "the image has no user \"$name\"" "check remoteUser and the option username"
-done
+known() { # USER[:GROUP], by name or by number: its name
+  is_name "${1%%:*}" || fail "\"$1\" is no name of a user"
+  id -un -- "${1%%:*}" 2>/dev/null ||
+    fail "the image has no user \"$1\"" "check remoteUser and the option username"
+}
+user=$(known "$user")
+first=$(known "$first")
 for program in mcpconf-bridge mcpconf-fw mcpconf-container; do
   [ -f "$program" ] || fail "$program is missing in the Feature" "run \`mcpconf init devcontainer\` again"
 done
