@@ -15,8 +15,9 @@ from mcpconf.credentials.resolved import Resolved
 from mcpconf.diagnosis.conclude import Seen, conclude
 from mcpconf.diagnosis.evidence import Gateway, Host, Secrets, Written
 from mcpconf.diagnosis.judge.host import judge_host
+from mcpconf.diagnosis.judge.process import of_process
 from mcpconf.diagnosis.judge.talk import judge_talk, refused_before
-from mcpconf.diagnosis.judge.trouble import beyond, of_process, wants_login
+from mcpconf.diagnosis.judge.trouble import beyond, wants_login
 from mcpconf.findings import Finding
 from mcpconf.model import Stdio, Text
 from tests.diagnosis.given import codes, compiled, gateway, heard, host, written

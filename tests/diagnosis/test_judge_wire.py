@@ -147,7 +147,14 @@ TABLE: list[tuple[str, dict[str, Any], About]] = [
     ("MC263", report(refused(403), BARE_401), KEY),
     ("MC225", report(refused(403, **SCOPE), BARE_401), TOKEN),
     ("MC225", report(refused(403, **SCOPE), BARE_401), SIGNED_IN),
+    ("MC225", report(refused(403, **SCOPE)), ABOUT),
+    ("MC266", report(refused(401), login(None, ("resource", "found"), ("server", "error"))), ABOUT),
+    ("MC266", report(refused(401), login(None, ("resource", "found"))), ABOUT),
+    ("MC266", report(refused(401), {**login(True), "resource": "https://other.example"}), ABOUT),
     # HTTP
+    ("MC272", report(refused(511)), ABOUT),
+    ("MC277", report(call("initialize", "not-http")), ABOUT),
+    ("MC061", report(stopped="url"), ABOUT),
     *[("MC269", report(refused(status)), ABOUT) for status in (400, 402, 405, 406, 415, 431)],
     *[("MC271", report(refused(status)), ABOUT) for status in (500, 502, 503, 504, 529)],
     ("MC268", report(refused(404)), ABOUT),
@@ -179,6 +186,13 @@ TABLE: list[tuple[str, dict[str, Any], About]] = [
     ("MC282", report(call("initialize", "rpc-error", error={"code": -1, "message": "x"})), ABOUT),
     *[("MC283", report(call("initialize"), call("tools", fault)), ABOUT) for fault in
       ("rpc-error", "timeout", "status", "empty", "not-mcp", "media", "too-big")],
+    ("MC281", report(call("initialize", "rpc-error", error={"code": -32602, "message":
+      "Unsupported protocol version: 2025-11-25"})), ABOUT),
+    *[("MC282", report(call("initialize", session=kind), call(name, "status", status=404)), ABOUT)
+      for kind in ("kept", "odd") for name in ("initialized", "tools")],
+    ("MC282", report(call("initialize"), call("tools", "status", status=400, excerpt=
+      "No valid session ID provided")), ABOUT),
+    ("MC283", report(call("initialize"), call("tools", "status", status=404)), ABOUT),
     # time
     ("MC285", report(call("initialize", ms=2500), call("tools", ms=10)), ABOUT),
     ("MC286", report(call("initialize", ms=5500), call("tools")), ABOUT._replace(patience=5.0)),
@@ -213,6 +227,43 @@ def test_a_proxy_that_is_none_proves_nothing() -> None:
     given["stations"][0]["ok"] = None
     given["answer"]["stopped"] = "proxy"
     assert code(given) == ""
+
+
+def said(given: dict[str, Any], about: About = ABOUT) -> str:
+    (found,) = judged(given, about)
+    return " ".join((found.finding.message, *found.finding.notes, *found.finding.help))
+
+
+def test_what_is_odd_about_a_refused_key() -> None:
+    for looks, words in (
+        ("placeholder", "placeholder"),
+        ("quoted", "quotation marks"),
+        ("twice", "scheme twice"),
+    ):
+        sent = [{"name": "Authorization", "length": 9, "looks": looks}]
+        text = said(report(refused(401), BARE_401, sent=sent), TOKEN)
+        assert words in text
+        assert "write `Bearer `" not in text
+        key = [{"name": "X-Api-Key", "length": 9, "looks": looks}]
+        assert words in said(report(refused(401), BARE_401, sent=key), KEY)
+
+
+def test_what_nearly_is_an_answer() -> None:
+    for odd, words in (
+        ("compressed", "compressed"),
+        ("bom", "byte order mark"),
+        ("other-id", "not that of the request"),
+        ("no-event", "ends without an event"),
+    ):
+        assert words in said(report(call("initialize", "not-mcp", odd=odd)))
+
+
+def test_what_a_refused_handshake_of_tls_means() -> None:
+    for reason, words in (
+        ("TLSV1_ALERT_PROTOCOL_VERSION", "no version of TLS"),
+        ("TLSV1_UNRECOGNIZED_NAME", "no host of that name"),
+    ):
+        assert words in said(report(*broken("tls", "handshake", reason=reason)))
 
 
 def test_what_the_client_prints() -> None:

@@ -171,6 +171,28 @@ HTTP = {
     "version": (lambda a: healthy(a, version="1999-01-01"), "MC281", {}),
     "refuses": (on("initialize", lambda a: error(a, -32000, "licence")), "MC282", {}),
     "initialized 500": (on("notifications/initialized", answer(500)), "MC271", {}),
+    "initialized 404": (on("notifications/initialized", answer(404)), "MC282", {}),
+    "session lost": (on("tools/list", answer(404)), "MC282", {}),
+    "portal": (first(answer(511, PAGE, content_type="text/html")), "MC272", {}),
+    "unknown version": (
+        on("initialize", lambda a: error(a, -32602, "Unsupported protocol version", 400)),
+        "MC281",
+        {},
+    ),
+    "another resource": (
+        lambda a: answer(200, {"resource": "https://other.example", "authorization_servers": ["x"]})
+        if a.path.startswith("/.well-known/oauth-protected-resource")
+        else registering(a),
+        "MC266",
+        {},
+    ),
+    "a login that is nowhere": (
+        lambda a: answer(200, {"authorization_servers": [f"http://127.0.0.1:{closed_port()}"]})
+        if a.path.startswith("/.well-known/oauth-protected-resource")
+        else answer(404 if a.path.startswith("/.well-known/") else 401),
+        "MC266",
+        {},
+    ),
     "tools 401": (on("tools/list", answer(401)), "MC284", {}),
     "tools 403": (on("tools/list", answer(403)), "MC284", {"headers": TOKEN}),
     "tools error": (on("tools/list", error), "MC283", {}),
@@ -206,6 +228,11 @@ def test_the_cause_is_the_injected_one(name: str) -> None:
     script, wanted, more = HTTP[name]
     with serving(script) as server:
         assert code(server.url(), **more) == wanted
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:9/mcp", "ftp://127.0.0.1:9/", "http://", "x"])
+def test_a_url_of_something_else(url: str) -> None:
+    assert code(url) == "MC061"
 
 
 def test_nothing_listens() -> None:

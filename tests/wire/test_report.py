@@ -89,8 +89,8 @@ def test_variables_are_put_in_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> 
         report = ask({"url": server.url(), "header_vars": wanted})
     assert server.asked[0].headers["authorization"] == f"Bearer {SECRET}"
     assert report["sent"] == [
-        {"name": "Authorization", "length": 31, "scheme": "Bearer", "unset": []},
-        {"name": "X-Other", "length": 12, "scheme": "", "unset": ["NOR_THIS"]},
+        {"name": "Authorization", "length": 31, "scheme": "Bearer", "unset": [], "looks": ""},
+        {"name": "X-Other", "length": 12, "scheme": "", "unset": ["NOR_THIS"], "looks": ""},
     ]
 
 
@@ -422,3 +422,53 @@ def test_the_one_file_reads_what_to_ask(tmp_path: Path) -> None:
         [sys.executable, "-I", str(file)], input=asked, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["answer"]["stopped"] == "tcp"
+
+
+# --- what is odd ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "looks"),
+    [
+        ("Bearer YOUR_API_KEY", "placeholder"),
+        ("<token>", "placeholder"),
+        ("Bearer {{TOKEN}}", "placeholder"),
+        ("Bearer xxxxxxxx", "placeholder"),
+        ('"Bearer abc"', "quoted"),
+        ("Bearer bearer abc", "twice"),
+        (f"Bearer {SECRET}", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_header_looks_like(value: str, looks: str) -> None:
+    report = ask({"url": f"http://127.0.0.1:{closed_port()}/", "headers": {"X-Key": value}})
+    assert report["sent"][0]["looks"] == looks
+
+
+def _odd(body: bytes, **headers: str) -> str:
+    def script(asked: Asked) -> bytes:
+        return answer(200, body, **headers) if asked.rpc == "initialize" else healthy(asked)
+
+    with serving(script) as server:
+        report = ask({"url": server.url()})
+    return next(s["odd"] for s in stations(report, "call") if s["call"] == "initialize")
+
+
+def test_what_nearly_is_an_answer() -> None:
+    whole = b'{"jsonrpc": "2.0", "id": 1, "result": {}}'
+    assert _odd(b"\xef\xbb\xbf" + whole) == "bom"
+    assert _odd(whole.replace(b"1,", b'"1",')) == "other-id"
+    assert _odd(b"\x1b\x10", content_encoding="br") == "compressed"
+    assert _odd(b": nothing\n\n", content_type="text/event-stream") == "no-event"
+    assert _odd(b"{}") == ""
+
+
+@pytest.mark.parametrize(("name", "kind"), [("s-1", "kept"), ("s\xe9", "odd")])
+def test_what_kind_of_session_it_names(name: str, kind: str) -> None:
+    def script(asked: Asked) -> bytes:
+        return healthy(asked).replace(b"s-1", name.encode("latin-1"))
+
+    with serving(script) as server:
+        report = ask({"url": server.url()})
+    first = next(s for s in stations(report, "call") if s["call"] == "initialize")
+    assert first["session"] == kind

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 from mcpconf.contract import Route
 from mcpconf.credentials.missing import Missing
-from mcpconf.diagnosis.evidence import Heard, Secrets
+from mcpconf.diagnosis.evidence import File, Heard, Secrets, Taken
+from mcpconf.diagnosis.look.command import look_at_command
 from mcpconf.diagnosis.look.host import look_at_secrets
+from mcpconf.diagnosis.look.taking import taken
 from mcpconf.diagnosis.roots import trusted_roots
 from mcpconf.errors import Failure
 from mcpconf.readers.places import Places
@@ -29,6 +31,9 @@ SECONDS = 7.0  # for a handshake
 WIRE = 6.0  # for a server that is asked without them
 _SOON = 1.5  # then the wire is asked beside the handshake
 _LAST = _AT_ONCE = 0.3
+_TAKING = 3.0  # for a conversation that is only looked at
+_OLD_CLIENT = "2.1.197"
+_SILENT = ("server-silent", "timeout")
 _HELPER = 9.0  # for a headersHelper, which has ten seconds in the gateway
 _LAST_WORDS = 2000  # characters
 _PROBE = 3.0  # what the client waits for an answer to its first probe (fact 56)
@@ -98,7 +103,7 @@ async def attempt(one: Try, world: World) -> Tried:
     ringing.cancel()
     if hands.done() and hands.result().tools:
         heard = Heard("host", hands.result(), time.monotonic() - began)
-        return Tried(heard._replace(probed=await _probed(one, world)))
+        return Tried(await _as_taken(heard, one, world))
     code = hands.result().code if hands.done() else ""
     beyond = asyncio.create_task(_beyond(one, world, code))
     await asyncio.wait({hands, beyond}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,8 +116,41 @@ async def attempt(one: Try, world: World) -> Tried:
         outcome = await asyncio.to_thread(_blamed, outcome, one, world, clock)
     if outcome.tools is None and one.route is not None and _is_process(one):
         outcome = await asyncio.to_thread(_with_last_words, outcome, one, world)
-    probed = await _probed(one, world) if outcome.tools else None
-    return Tried(Heard("host", outcome, seconds, probed), secrets, report)
+    heard = await _looked_at(Heard("host", outcome, seconds), one, world, secrets)
+    return Tried(heard, secrets, report)
+
+
+async def _looked_at(heard: Heard, one: Try, world: World, secrets: Secrets | None) -> Heard:
+    """With a second look, where it answers, cannot be started, or says nothing."""
+    if heard.works:
+        return await _as_taken(heard, one, world)
+    code = heard.outcome.code
+    if code == "spawn-failed":
+        return heard._replace(file=await asyncio.to_thread(_command_of, one, world, secrets))
+    if _is_process(one) and code in _SILENT:
+        return heard._replace(taken=await _taken(one, world))
+    return heard
+
+
+async def _as_taken(heard: Heard, one: Try, world: World) -> Heard:
+    """With what the client makes of a server that answers."""
+    probing = _probed(one, world) if heard.outcome.tools else asyncio.sleep(0)
+    probed, looked = await asyncio.gather(probing, _taken(one, world))
+    return heard._replace(probed=probed, taken=looked)
+
+
+async def _taken(one: Try, world: World) -> Taken | None:
+    environ = {**world.environ, **(_FIRST_ANSWER if one.route is not None else {}), **one.env}
+    old = world.client == _OLD_CLIENT
+    return await taken(one.command, environ, world.folder, _TAKING, old=old)
+
+
+def _command_of(one: Try, world: World, secrets: Secrets | None) -> File | None:
+    """The file of the command that the gateway, or this program, could not start."""
+    resolved = secrets.resolved if secrets else None
+    word = resolved.command if resolved else "" if one.route else one.command[0]
+    path = dict(resolved.env if resolved else one.env).get("PATH") or world.environ.get("PATH", "")
+    return look_at_command(word, path, world.folder) if word else None
 
 
 async def _greet(one: Try, world: World, hear: Callable[[Outcome], None]) -> Outcome:
@@ -221,7 +259,10 @@ async def _secrets(route: Route, world: World) -> Secrets:
         async with asyncio.timeout(_HELPER):
             return await look_at_secrets(route, world.folder, world.places.state, world.environ)
     except TimeoutError:
-        text = f"it takes longer than {_HELPER:g} seconds; run it by hand to see why"
+        text = (
+            f"it takes longer than {_HELPER:g} of the 10 seconds that it has;"
+            " run it by hand to see why"
+        )
         return Secrets(None, Missing("helper-failed", text))
 
 

@@ -94,16 +94,50 @@ class Secrets:
         return "Secrets(***)"
 
 
+class File(NamedTuple):
+    """The file of a command that could not be started: the word, and what was seen of it.
+
+    ``kind`` is absent, directory, denied, empty, crlf, interpreter (``needs`` is not there), text
+    (that no `#!` begins) or program.
+    """
+
+    word: str
+    kind: str
+    needs: str = ""
+
+
+class Taken(NamedTuple):
+    """How Claude Code takes what a server says in a conversation.
+
+    ``greets``: it answered ``initialize``.  ``call`` is what it was asked when it said something
+    that the client refuses, "" if nothing; then ``misfit`` says where in it, as
+    "tools.0.inputSchema", and ``whose`` names the tool.
+    """
+
+    greets: bool = False
+    call: str = ""
+    misfit: str = ""
+    whose: str = ""
+
+
 class Heard(NamedTuple):
     """One real handshake: from where, how it went, and how long it took.
 
-    ``probed`` is whether it answers ``server/discover``; None: nobody asked.
+    ``probed`` is whether it answers ``server/discover``; None: nobody asked.  ``file`` is that of a
+    command that could not be started; ``taken`` what the client makes of it, None: nobody looked.
     """
 
     place: str  # host, or the container's name
     outcome: Outcome
     seconds: float = 0.0
     probed: bool | None = None
+    file: File | None = None
+    taken: Taken | None = None
+
+    @property
+    def greets(self) -> bool:
+        """Whether it answered ``initialize``, as far as that was looked at."""
+        return self.taken is not None and self.taken.greets
 
     @property
     def works(self) -> bool:

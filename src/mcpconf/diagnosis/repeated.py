@@ -29,7 +29,14 @@ def _without_secrets(outcome: Outcome, hide: Callable[[str], str]) -> Outcome:
 
 def told_by_others(heard: Heard | None, hide: Callable[[str], str]) -> Heard | None:
     """A handshake from this host, without secrets in what was said."""
-    return heard and heard._replace(outcome=_without_secrets(heard.outcome, hide))
+    if heard is None:
+        return None
+    file, taken = heard.file, heard.taken
+    return heard._replace(
+        outcome=_without_secrets(heard.outcome, hide),
+        file=file and file._replace(word=hide(file.word), needs=hide(file.needs)),
+        taken=taken and taken._replace(misfit=hide(taken.misfit), whose=hide(taken.whose)),
+    )
 
 
 def told_there(there: InContainer, name: str, hide: Callable[[str], str]) -> InContainer:

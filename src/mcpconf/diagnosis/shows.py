@@ -64,6 +64,9 @@ _TABLE = {
     "no-registration": _Row(
         FAILED, "Incompatible auth server: does not support dynamic client registration"
     ),
+    "other-resource": _Row(
+        FAILED, "Protected resource {resource}… does not match expected … (or origin)"
+    ),
     "authorization": _Row(FAILED, _REJECTED),
     "scope": _Row(FAILED, 'Insufficient scope: required "{scope}"'),
     "not-found": _Row(

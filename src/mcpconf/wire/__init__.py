@@ -29,7 +29,8 @@ value, no user name, password or query of a URL, no session's id is in it, nor a
 
     version   1
     sent      [{"name", "length", "scheme": "Bearer" | "Basic" | … | "", "unset": [names of the
-              variables that stand in it literally]}]: the configured headers, without values
+              variables that stand in it literally], "looks": "placeholder" | "quoted" |
+              "twice" (its scheme) | ""}]: the configured headers, without values
     stations  a list, in the order in which they were passed; see below
     answer    {"works": bool, "tools": int | null, "more": bool, "transport": "http" | "sse" | "",
                "era": "" | "legacy" | "modern", "protocol": text, "server": text, "first_ms": float,
@@ -70,7 +71,10 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
             ``excerpt`` the first characters of a body that is no answer · ``server``,
             ``retry_after``, ``allow`` headers · ``challenge`` {scheme, error, scope,
             resource_metadata: bool} or null · ``skew`` seconds by which its clock is ahead, or
-            null · ``first_ms`` until the answer's head · ``page`` bool: the body is HTML.
+            null · ``first_ms`` until the answer's head · ``page`` bool: the body is HTML · ``odd``
+            what keeps such a body from being one, "compressed", "bom", "other-id", "no-event" (a
+            stream that ends without it), "" · ``session`` of initialize: "kept", "odd" (an id
+            that HTTP cannot send back), "" (it names none).
             Faults: ``status`` (not 2xx), ``rpc-error``, ``media``, ``empty``, ``not-mcp``,
             ``redirect-loop``, ``redirect-bad`` (no or a strange Location), ``redirect-away`` (to
             another origin, not followed as it was to be brief), ``redirect-inward`` (from the
@@ -84,7 +88,9 @@ Each station has ``station``, ``ok`` (true, false, or null: not looked at), ``ms
 ``oauth``   after a 401: ``documents`` [{which: "resource" | "server" | "openid", url: "https://…",
             status, state: "found" | "absent" | "empty" | "html" | "not-json" | "error" |
             "unreached"}] in the client's order · ``servers`` [origin] that the resource names ·
-            ``registration`` true, false, null (no metadata).  ok: the client would find a login.
+            ``registration`` true, false, null (no metadata) · ``resource`` the origin of whom the
+            metadata of the resource speaks, where that is not this server, so that the client
+            refuses it; "".  ok: the client would find a login.
 """
 
 from mcpconf.wire.asking import ask

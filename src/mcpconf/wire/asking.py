@@ -31,12 +31,12 @@ def ask(target: Mapping[str, Any]) -> Report:
     """Ask one server: the report.  Never raises for what the server or the network does."""
     wanted = Target(target)
     clock = Clock(wanted.seconds)
+    if wanted.type not in ("http", "sse"):
+        return _report(wanted, clock, unseen=f"type {wanted.mask.text(wanted.type, 20)}")
     try:
         place = place_of(wanted.url)
     except Fault:
         return _report(wanted, clock, stopped="url", unseen="its URL cannot be read")
-    if wanted.type not in ("http", "sse"):
-        return _report(wanted, clock, unseen=f"type {wanted.mask.text(wanted.type, 20)}")
     trust = Trust(wanted.ca, wanted.roots)
     if place.scheme == "https":
         trust.context()  # reading it is not the server's time

@@ -218,7 +218,7 @@ def new_call(name: str, method: str, *, configured: bool = True) -> dict[str, An
         "method": method, "ok": False, "ms": None, "fault": "", "status": None, "media": "",
         "length": 0, "hops": [], "rpc": "", "error": None, "excerpt": "", "server": "",
         "retry_after": "", "allow": "", "challenge": None, "skew": None, "first_ms": None,
-        "page": False,
+        "page": False, "odd": "", "session": "",
     }  # fmt: skip
 
 

@@ -33,12 +33,13 @@ def metadata(target: Target, road: Road, place: Place, named: str, clock: Clock)
     limit = clock.within(_PATIENCE)
     look = _Look(target, road, limit)
     own = place.path.rstrip("/")
-    resources = [place.at(f"{_WELL_KNOWN}{_RESOURCE}{own}"), place.at(_WELL_KNOWN + _RESOURCE)]
+    places = [place.at(f"{_WELL_KNOWN}{_RESOURCE}{own}"), place.at(_WELL_KNOWN + _RESOURCE)]
     with suppress(Fault):
-        resources[:1] = [place_of(named)] if named and not target.brief else resources[:1]
-    here = [("resource", p) for p in (resources if own else resources[-1:] + resources[:1])]
+        places[:1] = [place_of(named)] if named and not target.brief else places[:1]
+    here = [("resource", p) for p in (places if own else places[-1:] + places[:1])]
     here = list({p.wanted + p.with_port: (kind, p) for kind, p in here}.values())
     documents = look.all(here + _servers_at(place.at("")))
+    resources = [d.pop("resource") for d in documents if "resource" in d]
     issuers = [url for d in documents if d["which"] == "resource" for url in d.pop("issuers", [])]
     elsewhere = [p for p in map(_issuer, issuers[:1]) if p and _differs(p, place)]
     if elsewhere and not target.brief:
@@ -51,6 +52,7 @@ def metadata(target: Target, road: Road, place: Place, named: str, clock: Clock)
         "port": place.port, "fault": "" if found else "absent", "documents": documents,
         "servers": [target.mask.text(_origin(u), 120) for u in issuers[:_MOST_SERVERS]],
         "registration": found[0] if found else None,
+        "resource": _foreign(resources[:1], place, target),
     }  # fmt: skip
 
 
@@ -73,6 +75,24 @@ def _issuer(url: str) -> Place | None:
 
 def _differs(issuer: Place, place: Place) -> bool:
     return issuer.origin != place.origin or bool(issuer.path.strip("/"))
+
+
+def _foreign(resources: list[str], place: Place, target: Target) -> str:
+    """Of whom the metadata speaks, where that is another than this server."""
+    other = next((r for r in resources if not _covers(r, place)), "")
+    return target.mask.text(_origin(other), 120) if other else ""
+
+
+def _covers(resource: str, place: Place) -> bool:
+    """Whether the client takes metadata of this resource for that of a place (RFC 9728 §3.3)."""
+    if not resource:
+        return True
+    try:
+        named = place_of(resource)
+    except Fault:
+        return True  # of which nothing is known
+    inside = f"{place.path.rstrip('/')}/".startswith(f"{named.path.rstrip('/')}/")
+    return named.origin == place.origin and inside
 
 
 def _origin(url: str) -> str:
@@ -118,6 +138,8 @@ class _Look:
             return
         if document["which"] == "resource":
             servers = found.get("authorization_servers")
+            resource = found.get("resource")
+            document["resource"] = resource if isinstance(resource, str) else ""
             document["issuers"] = [s for s in servers or () if isinstance(s, str)]
             return
         document["registers"] = bool(found.get("registration_endpoint"))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ERAS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07")
 MODERN = "2026-07-28"
 _JSON, _EVENTS = "application/json", "text/event-stream"
+_READABLE = ("", "identity", "gzip", "x-gzip", "deflate")
 _META = "io.modelcontextprotocol/"
 _LONGEST_SESSION = 1024
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
@@ -102,7 +103,7 @@ def understood(
     if message:
         station["rpc"] = "error" if error is not None else "result"
     elif answer.length:
-        station["rpc"] = "none"
+        station["rpc"], station["odd"] = "none", _odd(answer, identity)
     if isinstance(error, dict):
         code, text = error.get("code"), error.get("message")
         station["error"] = {
@@ -116,6 +117,20 @@ def understood(
     return result if station["ok"] and isinstance(result, dict) else {}
 
 
+def _odd(answer: Answer, identity: object) -> str:
+    """What keeps a body from being an answer, where it nearly is one."""
+    body = answer.content()
+    if answer.headers.get("content-encoding", "identity").lower() not in _READABLE:
+        return "compressed"
+    if body.startswith(b"\xef\xbb\xbf") and _matching(body[3:], identity):
+        return "bom"
+    if answer.media == _EVENTS:
+        return "no-event"
+    found = parsed(body)
+    whole = found.get("jsonrpc") == "2.0" and ("result" in found or "error" in found)
+    return "other-id" if whole and found.get("id") != identity else ""
+
+
 def _amiss(answer: Answer, message: Mapping[str, Any]) -> str:
     if not answer.length:
         return "empty"
@@ -126,11 +141,13 @@ def _amiss(answer: Answer, message: Mapping[str, Any]) -> str:
     return "rpc-error" if "error" in message else ""
 
 
-def session_of(answer: Answer) -> str:
-    """The session's id, where it is one that may be sent back."""
+def session_of(answer: Answer) -> tuple[str, str]:
+    """The session's id, where it is one that may be sent back, and what kind of id it is."""
     name = answer.headers.get("mcp-session-id", "")
-    fits = 0 < len(name) <= _LONGEST_SESSION and name.isascii() and name.isprintable()
-    return name if fits else ""
+    if not name:
+        return "", ""
+    fits = len(name) <= _LONGEST_SESSION and name.isascii() and name.isprintable()
+    return (name, "kept") if fits else ("", "odd")
 
 
 def challenge_of(answer: Answer, mask: Mask) -> tuple[dict[str, object] | None, str]:

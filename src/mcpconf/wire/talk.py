@@ -227,7 +227,7 @@ class Talk:
         self.stopped = "" if station["ok"] else name
         if name == "initialize" and station["ok"]:
             self.first_ms = station["first_ms"]
-            session = session_of(answer)
+            session, station["session"] = session_of(answer)
             self._session.update({"mcp-session-id": session} if session else {})
         return station, found
 

@@ -23,6 +23,10 @@ _MODERN_SINCE = (2, 1, 300)
 _SECONDS = 10.0
 _SCHEMES_KNOWN = ("Bearer", "Basic", "Token", "Digest", "Apikey", "Negotiate")
 _TOP = 65535
+_PLACEHOLDER = re.compile(  # what documentation has where a key belongs
+    r"(?i)<[^<>]*>|\{\{?[^{}]*\}?\}|\[[^\[\]]*\]|x{4,}|\*{3,}|\.{3,}|change[-_]?me|todo|placeholder"
+    r"|(?:your|my|replace|insert|put|paste)[-_][\w-]+|[\w-]*(?:api[-_]?key|token|secret)[-_]here"
+)
 
 
 class Place:
@@ -61,7 +65,8 @@ def place_of(url: str) -> Place:
     try:
         parts = urlsplit(url.strip().translate(dict.fromkeys(map(ord, "\t\r\n"))))
         scheme, name = parts.scheme.lower(), (parts.hostname or "").lower()
-        port = parts.port or _PORTS[scheme]
+        default = _PORTS[scheme]  # of another scheme nothing can be asked
+        port = parts.port or default
         host = name if name.isascii() else name.encode("idna").decode("ascii")
     except (ValueError, KeyError, UnicodeError):
         raise Fault("url") from None
@@ -118,6 +123,7 @@ class Target:
                 "name": printable(name, 60),
                 "length": len(value.strip()),
                 "scheme": _scheme(value),
+                "looks": _looks(value),
                 "unset": [printable(found[1], 60) for found in _REFERENCE.finditer(value)],
             }
             for name, value in self.headers.items()
@@ -133,6 +139,17 @@ class Target:
             except ValueError:
                 found.append(url)
         return [text for text in found if text]
+
+
+def _looks(value: str) -> str:
+    """What is odd about a value, so that a server may refuse it; "" for nothing."""
+    text = value.strip()
+    words = text.split()
+    if text[:1] in "\"'" and text[-1:] == text[:1] and len(text) > 1:
+        return "quoted"
+    if len(words) > 1 and words[0].lower() == words[1].lower() and _scheme(text):
+        return "twice"
+    return "placeholder" if words and _PLACEHOLDER.fullmatch(words[-1]) else ""
 
 
 def _scheme(value: str) -> str:

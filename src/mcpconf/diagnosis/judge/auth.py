@@ -56,6 +56,10 @@ def _unauthorized(call: Call, seen: Seen, about: About) -> Verdict:
     if about.key_headers:
         return refused_key(call, seen, about)
     login = seen.first("oauth")
+    tells = {(one.text("which"), one.text("state")) for one in login.parts("documents")}
+    leads = ("resource", "found") in tells and bool(login.texts("servers"))
+    if login.text("resource") or (leads and login.flag("ok") is False):
+        return _no_way_in(call, login, about)
     if login.flag("registration") is True:
         return _wants_login(call, login, about)
     if login.flag("registration") is False:
@@ -78,6 +82,29 @@ def _wants_login(call: Call, login: Told, about: About) -> Verdict:
         at=(),
         remedy=sign_in(about),
     )
+
+
+def _no_way_in(call: Call, login: Told, about: About) -> Verdict:
+    """It says where one signs in, and nobody can: what it says is of another, or leads nowhere."""
+    where = ", ".join(said(one) for one in login.texts("servers")[:2])
+    away = [one for one in login.parts("documents") if one.text("which") != "resource"]
+    status = next((one.whole("status") for one in away if one.text("state") == "error"), None)
+    other = login.shown("resource", 100)
+    why, shown = "gives no metadata about it", shows(about, "failed")
+    if other:
+        why = f"what it says about its login is for {other}, which is another server"
+        shown = shows(about, "other-resource", resource=other.strip("`"))
+    elif status:
+        why, shown = f"answers HTTP {status}", shows(about, "metadata-error", status=status)
+    elif all(one.text("state") == "unreached" for one in away):
+        why, shown = "could not be reached", shows(about, "failed")
+    message = f"the server of {about.name} wants a login, and nobody can sign in there"
+    notes = (answered(call), why if other else f"one signs in at {where}, and that {why}")
+    ways = (
+        "tell its operator",
+        'or write a token of your own: `headers: {"Authorization": "Bearer ${TOKEN}"}`',
+    )
+    return about.verdict(Rung.AUTH, "MC266", message, notes=notes, help=ways, shows=shown, at=())
 
 
 def _no_registration(call: Call, login: Told, about: About) -> Verdict:
@@ -163,7 +190,7 @@ def _forbidden(call: Call, seen: Seen, about: About) -> Verdict:
     bare = bare_of(seen, call)
     differs = bool(bare) and bare.status != _FORBIDDEN
     scope = call.part("challenge").text("error") == "insufficient_scope"
-    if about.has_authorization and scope:
+    if scope and (about.has_authorization or not about.key_headers):
         return _too_narrow(call, about)
     if about.has_authorization and differs:
         return refused_authorization(call, seen, about)
@@ -186,8 +213,12 @@ def _too_narrow(call: Call, about: About) -> Verdict:
     scope = call.part("challenge").shown("scope", 100)
     whose = "login" if about.signed_in else "configured `Authorization`"
     message = f"the {whose} of {about.name} does not go far enough"
-    ways = ("get a token with that scope, and write it where the old one is",)
-    if about.signed_in and about.sign_in:
+    ways: tuple[str, ...] = ("get a token with that scope, and write it where the old one is",)
+    asked = about.signed_in or not about.has_authorization
+    if not about.has_authorization:
+        message = f"the server of {about.name} wants a login with a certain scope"
+        ways = ("`/mcp` in Claude Code, and sign in",)
+    if asked and about.sign_in:
         ways = (f"`{about.sign_in}`",)
     notes = (answered(call), f"it wants {scope}" if scope else "")
     return about.verdict(
@@ -196,7 +227,9 @@ def _too_narrow(call: Call, about: About) -> Verdict:
         message,
         notes=notes,
         help=ways,
-        shows=shows(about, "scope", scope=scope.strip("`")),
-        at=("headers", "Authorization"),
-        remedy=sign_in(about) if about.signed_in else None,
+        shows=shows(about, "scope", scope=scope.strip("`"))
+        if about.has_authorization
+        else shows(about, "login"),
+        at=("headers", "Authorization") if about.has_authorization else (),
+        remedy=sign_in(about) if asked else None,
     )

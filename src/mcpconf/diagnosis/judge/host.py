@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from mcpconf import __version__
 from mcpconf.contract import Route, Routes, dump_routes
 from mcpconf.diagnosis.evidence import RESTART, START, SYNC, Host, Judged, chmod
-from mcpconf.diagnosis.judge.trouble import behind, of_process
+from mcpconf.diagnosis.judge.process import of_process
+from mcpconf.diagnosis.judge.trouble import behind
 from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.findings import Finding
 from mcpconf.origin import Origin, Source

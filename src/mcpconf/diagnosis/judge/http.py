@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mcpconf.diagnosis.judge.mcp import lost_session
 from mcpconf.diagnosis.judge.report import COMPARE, About, Call, Seen, Told, said
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.diagnosis.shows import shows
@@ -17,6 +18,7 @@ _MEANS = {
     415: "it does not take JSON",
     431: "the headers are too long for it",
 }
+_PORTAL = 511  # RFC 6585 §6
 _BEFORE = {502: "a proxy before the server", 503: "it, or a proxy before it,", 504: "a proxy"}
 
 
@@ -30,7 +32,7 @@ def judge_http(seen: Seen, about: About) -> list[Verdict]:
     swapped = _new_transport(seen, about)
     if swapped:
         return [swapped]
-    if call.fault == "status" and not _said_in_mcp(call):
+    if call.fault == "status" and not _said_in_mcp(call) and not lost_session(seen):
         return [_status(call, seen, about)]
     if call.fault in ("media", "empty", "not-http"):
         return [_content(call, about)]
@@ -158,6 +160,8 @@ def _status(call: Call, seen: Seen, about: About) -> Verdict:
     status = call.status
     if status == _TOO_OFTEN:
         return _too_often(call, about)
+    if status == _PORTAL:
+        return _portal(call, about)
     if status >= _SERVER_ERROR:
         return _broken(call, about)
     if status in _NO_ENDPOINT:
@@ -202,6 +206,14 @@ def _broken(call: Call, about: About) -> Verdict:
     return about.verdict(Rung.HTTP, "MC271", message, notes=notes, help=ways, shows=printed)
 
 
+def _portal(call: Call, about: About) -> Verdict:
+    message = f"the network asks to sign in before it lets {about.name} be reached (HTTP 511)"
+    notes = ("it is not the server that answers, but something on the way to it", *call.says)
+    ways = ("open any `http://` page in a browser on this network, and sign in there",)
+    printed = _printed_status(call, about)
+    return about.verdict(Rung.HTTP, "MC272", message, notes=notes, help=ways, shows=printed)
+
+
 def _version(seen: Seen) -> tuple[str, ...]:
     found = seen.call("discover")
     return ("it refuses `server/discover` as well",) if found.fault == "status" else ()
@@ -218,6 +230,12 @@ def _content(call: Call, about: About) -> Verdict:
         return about.verdict(Rung.HTTP, "MC276", message, help=ways, shows=printed)
     if call.flag("page") is True:
         return _page(call, about)
+    if call.fault == "not-http" and call.status:
+        message = f"the HTTP answer of the server of {about.name} is broken"
+        notes = (f"HTTP {call.status} with {_media(call)}, and then a body that HTTP cannot read",)
+        ways = ("look into the server's own log, or that of the proxy before it",)
+        printed = shows(about, "failed")
+        return about.verdict(Rung.HTTP, "MC277", message, notes=notes, help=ways, shows=printed)
     if call.fault == "not-http":
         message = f"what answers {about.name} does not speak HTTP"
         ways = ("correct the port in its URL",)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from mcpconf.diagnosis.judge.report import COMPARE, About, Call, Seen, said, took
 from mcpconf.diagnosis.model import Rung, Verdict
 from mcpconf.diagnosis.shows import shows
 
 _SLOW = 2.0  # seconds that a session waits at its start (fact 61)
 _OTHER_VERSION = -32022  # of the stateless era: none of the versions that it speaks
+_LOST_SESSION = (400, 404)
+_OF_VERSIONS = re.compile(r"(?i)protocol.{0,3}version|version of the protocol")
 _KNOWN = "2024-11-05 to 2025-11-25"
 
 
@@ -16,6 +20,8 @@ def judge_mcp(seen: Seen, about: About) -> list[Verdict]:
     call = seen.main
     if seen.works or not call:
         return []
+    if lost_session(seen):
+        return [_forgotten(call, seen, about)]
     if call.text("call") == "tools":
         return [_tools(call, about)]
     judge = {
@@ -27,7 +33,8 @@ def judge_mcp(seen: Seen, about: About) -> list[Verdict]:
         "protocol": _protocol,
         "rpc-error": _refused,
     }.get(call.fault)
-    if call.part("error").whole("code") == _OTHER_VERSION:
+    error = call.part("error")
+    if error.whole("code") == _OTHER_VERSION or _OF_VERSIONS.search(error.text("message")):
         judge = _protocol
     if judge is None and (call.text("rpc") == "error" or call.text("call") == "initialized"):
         judge = _refused
@@ -72,10 +79,19 @@ def _not_mcp(call: Call, seen: Seen, about: About) -> Verdict:
     what = "is longer than any" if call.fault == "too-big" else "is no JSON-RPC answer"
     message = f"what answers {about.name} is not MCP: what comes back {what}"
     media = call.shown("media", 60)
-    notes = (f"HTTP {call.status} with {media}" if media else "", *call.says)
+    odd = _ODD.get(call.text("odd"), "")
+    notes = (f"HTTP {call.status} with {media}" if media else "", odd, *call.says)
     return about.verdict(
         Rung.MCP, "MC277", message, notes=notes, help=(COMPARE,), shows=shows(about, "failed")
     )
+
+
+_ODD = {
+    "compressed": "it is compressed in a way that nobody asked for (`Content-Encoding`)",
+    "bom": "it begins with a byte order mark, which JSON must not have",
+    "other-id": "its `id` is not that of the request: not the same value, or not of the same type",
+    "no-event": "its stream of events ends without an event `message` that holds the answer",
+}
 
 
 def _misfit(call: Call, seen: Seen, about: About) -> Verdict:
@@ -105,6 +121,36 @@ def _protocol(call: Call, seen: Seen, about: About) -> Verdict:
     ways = ("get another version of the server, or of Claude Code",)
     printed = shows(about, "protocol", version=version.strip("`"))
     return about.verdict(Rung.MCP, "MC281", message, notes=notes, help=ways, shows=printed)
+
+
+def lost_session(seen: Seen) -> bool:
+    """Whether the server no longer knows the session that it has just begun."""
+    call, hello = seen.main, seen.call("initialize")
+    if call.text("call") not in ("initialized", "tools") or not hello.ok:
+        return False
+    words = call.part("error").text("message") + call.text("excerpt")
+    named = bool(hello.text("session")) or "session" in words.lower()
+    return call.fault == "status" and call.status in _LOST_SESSION and named
+
+
+def _forgotten(call: Call, seen: Seen, about: About) -> Verdict:
+    kind = seen.call("initialize").text("session")
+    message = f"the server of {about.name} greets, and at once no longer knows that session"
+    why = {
+        "kept": "the session that it named in its greeting was sent back as it is",
+        "odd": "the id of its session has characters that no header of HTTP may have",
+    }.get(kind, "its greeting named no session (`Mcp-Session-Id`), and now it wants one")
+    answers = f"it answers HTTP {call.status} to {said(call.text('call'), 20)}"
+    ways = ("let it take plain ids", "tell its operator")
+    if kind == "kept":
+        ways = (
+            "where several processes serve it: keep a session at one of them, or share them",
+            "tell its operator",
+        )
+    printed = shows(about, "status", status=call.status)
+    return about.verdict(
+        Rung.MCP, "MC282", message, notes=(answers, why, *call.says), help=ways, shows=printed
+    )
 
 
 def _refused(call: Call, seen: Seen, about: About) -> Verdict:

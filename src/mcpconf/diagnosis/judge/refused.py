@@ -10,12 +10,24 @@ _FORBIDDEN = 403
 _NEW_KEY = "get a new key from the server's operator, and write it where the old one is"
 
 
+_ODD = {
+    "placeholder": (
+        "its value looks like a placeholder from a documentation, not like a key",
+        "write your own key in its place, with a variable for the value: `${NAME}`",
+    ),
+    "quoted": ("its value is within quotation marks", "take the quotation marks away"),
+    "twice": ("its value names its scheme twice, as `Bearer Bearer`", "write the scheme once"),
+}
+
+
 def refused_authorization(call: Call, seen: Seen, about: About) -> Verdict:
     message = f"the server of {about.name} refuses the configured `Authorization`"
     bare = not seen.sent_as("authorization").text("scheme") and bool(seen.sent)
+    looks, mend = _ODD.get(seen.sent_as("authorization").text("looks"), ("", ""))
     notes = (
         answered(call),
-        "its value does not begin with a scheme, as `Bearer`" if bare else "",
+        looks,
+        "its value does not begin with a scheme, as `Bearer`" if bare and not looks else "",
         *why(call),
         *without(call, seen),
         "a `headersHelper` made it" if about.helper else "",
@@ -27,8 +39,8 @@ def refused_authorization(call: Call, seen: Seen, about: About) -> Verdict:
     elif about.helper:
         ways = ("run its `headersHelper` by hand, and look at what it prints",)
     else:
-        ways = ("write `Bearer ` before the key",) if bare else ()
-        ways = (*ways, _NEW_KEY)
+        ways = ("write `Bearer ` before the key",) if bare and not looks else ()
+        ways = (*filter(None, (mend,)), *ways, _NEW_KEY)
     printed = shows(about, "authorization", status=call.status)
     return about.verdict(
         Rung.AUTH,
@@ -45,12 +57,14 @@ def refused_authorization(call: Call, seen: Seen, about: About) -> Verdict:
 def refused_key(call: Call, seen: Seen, about: About) -> Verdict:
     names = ", ".join(said(name) for name in about.key_headers[:3])
     message = f"the server of {about.name} refuses the configured {names}"
-    notes = (answered(call), *why(call), *without(call, seen))
+    odd = (_ODD[h.text("looks")] for h in seen.sent if h.text("looks") in _ODD)
+    looks, mend = next(odd, ("", ""))
+    notes = (answered(call), looks, *why(call), *without(call, seen))
     login = seen.first("oauth")
     wanted = ""
     if login.flag("ok") is True and not _works_without(seen):
         wanted = "it also knows logins; Claude Code would ask for one, which does not mend the key"
-    ways: tuple[str, ...] = (_NEW_KEY,)
+    ways: tuple[str, ...] = (*filter(None, (mend,)), _NEW_KEY)
     if _works_without(seen):
         ways = (f"take {names} out of its entry",)
     elif about.sign_in and login.flag("registration") is True:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mcpconf.diagnosis.container_facts import Aim, InContainer, Program, Tried
-from mcpconf.diagnosis.container_terms import hidden
+from mcpconf.diagnosis.judge.last_words import means, said
 from mcpconf.diagnosis.judge.meanwhile import during, meanwhile, shut
 from mcpconf.diagnosis.model import Remedy, Rung, Verdict
 from mcpconf.findings import Finding
@@ -17,31 +17,11 @@ from mcpconf.plan.terms import shell_word
 
 _NOT_FOUND, _NOT_EXECUTABLE, _KILLED = 127, 126, 137
 _OURS_ENDED_IT = 124  # what `timeout` of containers/agent.py leaves with
-_SHOWN = 3  # lines of what it said
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]{1,200}")  # nothing that a shell reads otherwise
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
-_NOISE = re.compile(
-    r"complete log of this run|^npm (error|ERR!)\s*$|^npm notice|^\[notice\]|^\s*at |^\s*\^+\s*$"
-    r"|^Node\.js v"
-)
 _LOADS = re.compile(
     r"will be installed|^Downloading|^Preparing|^Resolved \d|^Building|^Collecting |^Installed \d",
     re.MULTILINE,
-)
-_MEANS = (
-    (
-        re.compile(r"\bE404\b|No matching distribution|not found in the package registry"),
-        "no such package: see name and version in its arguments",
-    ),
-    (
-        re.compile(r"Cannot find module|ModuleNotFoundError|No module named|ImportError"),
-        "a part of it is not there: see how it is installed in the container",
-    ),
-    (re.compile(r"\bEACCES\b|[Pp]ermission denied"), "it may not read or write something there"),
-    (
-        re.compile(r"\bMODULE_NOT_FOUND\b|No such file or directory|\bENOENT\b"),
-        "a file is not there: see whether the container has it at the same path",
-    ),
 )
 
 
@@ -96,44 +76,44 @@ def _ended(
     """What became of a program that was there."""
     blocked = during(tried, seen, aim)
     if blocked:
-        return shut(blocked[0], aim, _said(tried.words))
+        return shut(blocked[0], aim, said(tried.words))
     name = quote(seen.name)
-    said = _said(tried.words)
+    told = said(tried.words)
     if tried.code == "server-exited" and tried.exit == _NOT_FOUND:
         text = f"{shown} of {aim.name} cannot start in the container {name}"
         needs = program.first.removeprefix("#!").strip() if program else ""
         why = (f"it is run by {quote(needs, 80)}, or calls something, that is not there",)
-        return _verdict("MC207", text, aim, (*why, *said), *_installs("what it needs", aim))
+        return _verdict("MC207", text, aim, (*why, *told), *_installs("what it needs", aim))
     if tried.code == "server-exited" and tried.exit == _NOT_EXECUTABLE:
         text = f"{shown} of {aim.name} cannot be executed in the container {name}"
         why = ("it is for another machine, or its file may not be executed",)
-        return _verdict("MC208", text, aim, (*why, *said), "put one for this machine there")
+        return _verdict("MC208", text, aim, (*why, *told), "put one for this machine there")
     if tried.code == "server-exited" and tried.exit != _OURS_ENDED_IT:
         how = f", exit code {tried.exit}" if tried.exit is not None else ""
         text = f"{aim.name} ends as soon as it is started in the container {name}{how}"
         more = (*_unset(seen, aim), *_killed(tried), *meanwhile(tried, seen))
-        notes = (*said, *_means(tried.words), *more)
+        notes = (*told, *means(tried.words), *more)
         return _verdict("MC209", text, aim, notes, *_try_it(seen, aim))
-    return _unanswered(said, tried, seen, aim)
+    return _unanswered(told, tried, seen, aim)
 
 
-def _unanswered(said: tuple[str, ...], tried: Tried, seen: InContainer, aim: Aim) -> Verdict | None:
+def _unanswered(told: tuple[str, ...], tried: Tried, seen: InContainer, aim: Aim) -> Verdict | None:
     """It runs, and there is no answer that is one."""
     if tried.code == "server-garbage":
         text = f"{aim.name} writes something else than MCP to its output"
-        return _verdict("MC211", text, aim, said, "let it write its log to stderr")
+        return _verdict("MC211", text, aim, told, "let it write its log to stderr")
     if tried.code == "protocol":
         text = f"{aim.name} refuses the handshake in the container {quote(seen.name)}"
-        return _verdict("MC282", text, aim, said, rung=Rung.MCP)
+        return _verdict("MC282", text, aim, told, rung=Rung.MCP)
     if tried.code in {"timeout", ""} and _LOADS.search(tried.words):
         text = f"{aim.name} was still being installed in the container {quote(seen.name)}"
-        notes = (f"waited for {tried.seconds:.0f} seconds; Claude Code waits for 30", *said)
+        notes = (f"waited for {tried.seconds:.0f} seconds; Claude Code waits for 30", *told)
         return _verdict("MC285", text, aim, notes, *_try_it(seen, aim, "let it finish once"))
     if tried.code in {"timeout", "server-exited", ""}:
         refused = meanwhile(tried, seen)
         text = f"{aim.name} starts in the container {quote(seen.name)}, and says nothing"
         waited = f"waited for {tried.seconds:.0f} seconds"
-        notes = (waited, *said, *_unset(seen, aim), *refused)
+        notes = (waited, *told, *_unset(seen, aim), *refused)
         return _verdict("MC210", text, aim, notes, *_try_it(seen, aim))
     return None
 
@@ -166,11 +146,6 @@ def _try_it(seen: InContainer, aim: Aim, why: str = "see for yourself") -> tuple
     return (f"{why}: {seen.engine} exec -it {user}{seen.name} {line}",)
 
 
-def _means(words: str) -> tuple[str, ...]:
-    """What its last words mean, where that is known."""
-    return next(((text,) for pattern, text in _MEANS if pattern.search(words)), ())
-
-
 def _killed(tried: Tried) -> tuple[str, ...]:
     return ("it was killed: perhaps the memory was used up",) if tried.exit == _KILLED else ()
 
@@ -185,12 +160,3 @@ def _unset(seen: InContainer, aim: Aim) -> tuple[str, ...]:
         return ()
     listed = ", ".join(quote(name) for name in lacking[:5])
     return (f"{listed}: its entry refers to the container's own, which is not set there",)
-
-
-def _said(words: str) -> tuple[str, ...]:
-    """The last lines that say something, without what looks like a secret."""
-    lines = [line.strip() for line in words.splitlines()]
-    told = [line for line in lines if line and not _NOISE.search(line)] or [x for x in lines if x]
-    npm = [line for line in told if line.startswith(("npm error", "npm ERR!"))]
-    kept = npm[:_SHOWN] or told[-_SHOWN:]  # npm's advice comes last, a traceback's cause too
-    return tuple(f"it said: {quote(hidden(line), 160)}" for line in kept)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpconf.diagnosis.evidence import Gateway, Heard, Host
+from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Taken
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
 from mcpconf.names import quote
 from mcpconf.wire.rpc import ERAS
@@ -37,12 +37,35 @@ def judge_talk(host: Host, heard: Heard, client: str) -> Iterator[Verdict]:
         shown = Shows("! Connected · tools fetch failed — " + said.strip("`"), "connected")
         ways = ("look into the server's own log",)
         yield _with(host.verdict(Rung.TOOLS, "MC283", text, (f"it says {said}",)), ways, shown)
+    elif heard.taken is not None and heard.taken.call:
+        yield _refused(host, heard.taken)
     if heard.probed is False and client != "2.1.197":
         text = f"{host.name} does not answer `server/discover`"
         notes = ("Claude Code asks that first, and waits 3 s for the answer",)
         ways = ("export MCP_PROTOCOL_NEGOTIATION=legacy, where Claude Code is started",)
         shown = Shows("✔ Connected", "pending")
         yield _with(host.verdict(Rung.CLIENT, "MC294", text, notes), ways, shown)
+
+
+def _refused(host: Host, taken: Taken) -> Verdict:
+    """What the server says has another shape than the client takes."""
+    at, whose = quote(taken.misfit, 80), quote(taken.whose, 60)
+    ways = ("get another version of the server, or tell its author",)
+    if taken.call == "initialize":
+        text = f"{host.name} greets in a way that Claude Code refuses: {at}"
+        notes: tuple[str, ...] = (
+            f"{at} is missing in its answer to `initialize`, or another type",
+        )
+        shown = Shows(
+            "✘ Failed to connect — INVALID_RESULT: Invalid result for initialize: …", "failed"
+        )
+        return _with(host.verdict(Rung.MCP, "MC277", text, notes), ways, shown)
+    text = f"{host.name} greets, but Claude Code refuses its list of tools for {at}"
+    notes = (f"it is the tool {whose}" if taken.whose else "", "one such tool, and it shows none")
+    said = f"Invalid result for tools/list: {taken.misfit}: Invalid input: …"
+    shown = Shows("! Connected · tools fetch failed — " + said, "connected")
+    found = host.verdict(Rung.TOOLS, "MC283", text, tuple(filter(None, notes)))
+    return _with(found, ways, shown)
 
 
 def refused_before(host: Host, gateway: Gateway, now: float) -> Iterator[Verdict]:

@@ -104,17 +104,33 @@ def _handshake(station: Told, about: About) -> Verdict:
     }.get(fault, "the two sides find no common ground")
     message = f"no TLS handshake with {station.shown('host')}: {what}"
     inside = about.place == "container" and about.firewall != "none"
-    notes = (
+    notes: tuple[str, ...] = (
         f"{about.name} is asked {about.here}",
         f"OpenSSL says {station.shown('reason', 80)}" if station.text("reason") else "",
         "a filter that reads the name in the handshake may do that"
         if inside and fault != "handshake"
         else "",
     )
-    ways = ("compare host and port of its URL with what the server's own documentation says",)
+    ways: tuple[str, ...] = (
+        "compare host and port of its URL with what the server's own documentation says",
+    )
+    known = next((row for words, row in _ALERTS if words in station.text("reason")), None)
+    if known:
+        notes, ways = (*notes, known[0]), (known[1], *ways)
     return about.verdict(
         Rung.TLS, "MC255", message, notes=notes, help=ways, shows=shows(about, "handshake")
     )
+
+
+_TLS_VERSION = (
+    "it knows no version of TLS that is still in use (1.2, 1.3)",
+    "tell its operator: the server needs TLS 1.2 or newer",
+)
+_ALERTS = (  # a word of OpenSSL's reason, what it means, what to do
+    ("PROTOCOL_VERSION", _TLS_VERSION),
+    ("UNSUPPORTED_PROTOCOL", _TLS_VERSION),
+    ("UNRECOGNIZED_NAME", ("it serves no host of that name", CORRECT_HOST)),
+)
 
 
 def _swallowed(station: Told, about: About) -> Verdict:

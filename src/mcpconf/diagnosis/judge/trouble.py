@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mcpconf.commands import understand
-from mcpconf.diagnosis.container_terms import hidden
 from mcpconf.diagnosis.evidence import RESTART, Host, chmod
+from mcpconf.diagnosis.judge.process import of_process, with_restart
 from mcpconf.diagnosis.model import Rung, Shows, Verdict
-from mcpconf.model import Stdio
 from mcpconf.names import quote
+from mcpconf.origin import Origin
 
 _LOGIN_IS_OLD = ("expired", "refreshable")
 _HELPER, _WAITS = "helper-failed", ("unreachable", "timeout")
+_OWN_HEADER = "is the transport's own"
+_BAD_URL = "its URL cannot be used: "
+_SHELL_FOUND_NONE = "status 127"
 _GATEWAY_HAS_NOT = "is not set where the gateway runs"
 
 
@@ -49,17 +51,18 @@ def _secret_missing(host: Host) -> Verdict:
         text = f"the gateway does not get a secret of {host.name}: {host.words}"
         return host.verdict(Rung.SECRET, "MC221", text)
     if _GATEWAY_HAS_NOT in ours.text and host.unset is not None:
-        return _unset(host.unset)
+        return with_restart(host.unset)
+    header = ours.text.partition("the header `")[2].partition("`")[0]
+    if header and _OWN_HEADER in ours.text:
+        text = (
+            f"the header `{header}` of {host.name} cannot be configured: it is the transport's own"
+        )
+        found = host.verdict(Rung.CONFIG, "MC066", text)
+        at = host.at.at("headers", header)
+        return _helped(found, ("take it out of the entry",), at)
     text = f"the gateway does not get a secret of {host.name}: {ours.text}"
     command = ours.text.partition("run: ")[2].partition(", and")[0]
     return host.verdict(Rung.SECRET, "MC221", text, remedy=chmod(command))
-
-
-def _unset(unset: Verdict) -> Verdict:
-    """A variable that neither this shell nor the gateway has."""
-    restart = "then, so that the gateway has it too: " + RESTART.command
-    help_ = (*unset.finding.help[:1], restart, *unset.finding.help[1:])
-    return unset._replace(finding=unset.finding._replace(help=help_))
 
 
 def _helper(host: Host) -> Verdict:
@@ -67,10 +70,17 @@ def _helper(host: Host) -> Verdict:
     said = (ours.text if ours else host.words).replace("its headersHelper ", "it ")
     text = f"the headersHelper of {host.name} does not work: {said}"
     at = host.at.at("headersHelper")
-    notes = ("it prints the headers that the server wants; without them nothing is asked",)
-    found = host.verdict(Rung.SECRET, "MC222", text, notes).finding
+    notes: tuple[str, ...] = (
+        "it prints the headers that the server wants; without them nothing is asked",
+    )
+    if _SHELL_FOUND_NONE in said:
+        notes = ("a shell ends with 127 where it does not find the command", *notes)
     way = ("run the command of `headersHelper` by hand; it has to print a JSON object",)
-    return Verdict(Rung.SECRET, found._replace(origin=at, help=way))
+    return _helped(host.verdict(Rung.SECRET, "MC222", text, notes), way, at)
+
+
+def _helped(verdict: Verdict, ways: tuple[str, ...], at: Origin) -> Verdict:
+    return verdict._replace(finding=verdict.finding._replace(origin=at, help=ways))
 
 
 def _login_expired(host: Host) -> Verdict:
@@ -81,6 +91,11 @@ def _login_expired(host: Host) -> Verdict:
 
 def _step_up(host: Host) -> Verdict:
     text = f"the login of {host.name} does not go far enough"
+    if host.secrets and host.secrets.login.state == "none":
+        scope = host.words.partition("(`")[2].partition("`)")[0]
+        text = f"the server of {host.name} wants a login with a certain scope"
+        notes = (f"it wants {quote(scope, 100)}",) if scope else ()
+        return host.verdict(Rung.SECRET, "MC225", text, notes, host.sign_in)
     return host.verdict(Rung.SECRET, "MC225", text, (host.words,), host.sign_in)
 
 
@@ -104,58 +119,10 @@ def wants_login(host: Host) -> Verdict:
     if host.secrets and host.secrets.login.state in _LOGIN_IS_OLD:
         return _login_expired(host)
     text = f"{host.name} wants a login, and nobody has signed in to it on this host"
-    notes = ("the container needs no login of its own: the gateway adds it",)
+    notes: tuple[str, ...] = ("the container needs no login of its own: the gateway adds it",)
+    if tried:
+        notes = (f"when one tried to sign in: {tried}", *notes)
     return host.verdict(Rung.SECRET, "MC223", text, notes, host.sign_in)
-
-
-# --- processes that the gateway starts --------------------------------------------------------
-
-
-class _Kind(NamedTuple):
-    code: str
-    text: str
-
-
-_PROCESS = {
-    "spawn-failed": _Kind("MC207", "{name} cannot be started on this host"),
-    "server-exited": _Kind("MC209", "{name} ends as soon as it is started on this host"),
-    "server-silent": _Kind("MC210", "{name} starts on this host and says nothing"),
-    "timeout": _Kind("MC210", "{name} starts on this host and says nothing"),
-    "server-garbage": _Kind("MC211", "{name} writes something else than MCP to its output"),
-    "protocol": _Kind("MC282", "{name} refuses the handshake"),
-}
-
-
-def of_process(host: Host) -> Iterator[Verdict]:
-    """Why a process that was started on this host does not answer; it may be the gateway's."""
-    for_sure = host.planned.classified.remote is None or host.code.startswith(("server-", "spawn-"))
-    if host.code not in _PROCESS or not for_sure:
-        return
-    kind = _PROCESS[host.code]
-    code = "MC208" if "ermission denied" in host.words else kind.code
-    said = host.heard.outcome.words if host.heard else ""
-    last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
-    slow = _fetches(host) if code == "MC210" else ""
-    notes = (host.words, f"it said last: {quote(hidden(last), 200)}" if last else "", slow)
-    rung = Rung.MCP if code == "MC282" else Rung.COMMAND
-    text = kind.text.format(name=host.name)
-    found = host.verdict(rung, code, text, tuple(filter(None, notes))).finding
-    way = ("start the command of the entry by hand, in a shell on the host",)
-    yield Verdict(rung, found._replace(origin=host.at.at("command"), help=way))
-
-
-def _fetches(host: Host) -> str:
-    """What a silent program may be busy with; "" where it has nothing to fetch."""
-    stdio = host.planned.classified.server.transport
-    if not isinstance(stdio, Stdio):
-        return ""
-    started = understand(stdio.command.safe(), [word.safe() for word in stdio.args])
-    if not started.runner:
-        return ""
-    return (
-        f"{quote(started.program)} fetches what is not there yet, which may take longer than this;"
-        " Claude Code waits for 30 s"
-    )
 
 
 # --- beyond the gateway -----------------------------------------------------------------------
@@ -187,6 +154,13 @@ _BEYOND = {
 }
 
 
+_WAYS = {
+    "compressed": "tell its operator: it compresses (`Content-Encoding`) what was asked for plain",
+    "redirected": "write the address to which it leads into its URL",
+    "unreachable": "start the server, or correct its URL",
+}
+
+
 def beyond(host: Host, *, answers: bool = False) -> Verdict:
     """The last word that was heard, where nothing else explains it.
 
@@ -196,6 +170,8 @@ def beyond(host: Host, *, answers: bool = False) -> Verdict:
         return _login_expired(host)
     if answers and host.code in _REFUSED and host.planned.classified.server.depends_on_variables():
         return _other_key(host)
+    if host.words.startswith(_BAD_URL):
+        return _bad_url(host)
     code = "timeout" if host.words.endswith(_NO_ANSWER) else host.code
     kind = _BEYOND.get(code, _Beyond(Rung.MCP, "MC299"))
     through = " through the gateway" if host.planned.route is not None else ""
@@ -203,7 +179,20 @@ def beyond(host: Host, *, answers: bool = False) -> Verdict:
     notes = ("asked directly from this shell, it answers",) if answers else ()
     if host.code == "redirected":
         notes = ("the gateway follows no redirect to another origin, for the headers it adds",)
-    return host.verdict(kind.rung, kind.code, text, notes)
+    found = host.verdict(kind.rung, kind.code, text, notes)
+    ways = (_WAYS.get(host.code, "`mcpconf gateway logs` may say more"),)
+    return _helped(found, ways, host.at)
+
+
+def _bad_url(host: Host) -> Verdict:
+    """A URL that the client may take, and the gateway does not."""
+    why = host.words.removeprefix(_BAD_URL)
+    text = f"the gateway does not use the URL of {host.name}: {why}"
+    ways = ("write it out, as `https://mcp.example.com/mcp`",)
+    if "password" in why:
+        ways = ("take them out of the URL, and configure a header `Authorization` instead",)
+    found = host.verdict(Rung.CONFIG, "MC061", text)
+    return _helped(found, ways, host.at.at("url"))
 
 
 def _other_key(host: Host) -> Verdict:

@@ -30,6 +30,8 @@ def judge_wire(report: Mapping[str, Any], about: About) -> list[Verdict]:
         return [*judge_http(seen, about), *judge_mcp(seen, about), *judge_speed(seen, about)]
     if not seen.stopped or _not_its_fault(seen, about):
         return []
+    if seen.stopped == "url":
+        return [_unreadable(about)]
     for judge in (judge_reach, judge_redirect, judge_auth, judge_http, judge_mcp):
         found = judge(seen, about)
         if found:
@@ -47,6 +49,15 @@ def _not_its_fault(seen: Seen, about: About) -> bool:
         return True
     tls = seen.broken("tls")
     return tls.text("fault") == "unknown-ca" and tls.whole("roots") == 0
+
+
+def _unreadable(about: About) -> Verdict:
+    message = f"the URL of {about.name} cannot be used for its type"
+    notes = (
+        "a server of type `http` or `sse` begins with `https://` or `http://`, and has a host",
+    )
+    ways = ("write it out, as `https://mcp.example.com/mcp`",)
+    return about.verdict(Rung.CONFIG, "MC061", message, notes=notes, help=ways)
 
 
 def _unknown(seen: Seen, about: About) -> Verdict:
