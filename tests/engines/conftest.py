@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -9,6 +10,7 @@ import pytest
 
 from mcpconf.firewall import bundle
 from tests.engines.engine import KINDS, Engine, running
+from tests.engines.machine import OWNER
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +24,11 @@ def engine_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
             if name not in started:
                 state = tmp_path_factory.mktemp(name)
                 started[name] = ending.enter_context(running(kinds[name], state))
-                bundle.write(started[name].machine.files / "mcpconf-fw")
+                program = started[name].machine.files / "mcpconf-fw"
+                bundle.write(program)
+                if kinds[name].rootless:  # root there is its owner here
+                    for path in (program.parent, program):
+                        os.chown(path, OWNER, OWNER)
             return started[name]
 
         yield engine

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -179,6 +180,9 @@ def test_stop_open_leaves_nothing(engine: Engine, box: Container) -> None:
     apply(box, policy(engine))
     assert all(was != now for was, now in zip(before, remains(box), strict=True))
     box.must(FIREWALL, "stop", "--open")
+    end = time.monotonic() + 10  # a pause of the keeper lasts a second
+    while remains(box) != before and time.monotonic() < end:
+        time.sleep(0.3)
     assert remains(box) == before
     assert opened(engine, box, ATTEMPTS) == list(ATTEMPTS)
 
