@@ -247,3 +247,16 @@ def test_a_service_stays_a_word(tmp_path: Path, service: str, key: str) -> None:
     _project(tmp_path, '{"dockerComposeFile": "a.yml", "service": 1}')
     with pytest.raises(Usage):
         plan_init(find(tmp_path), Asked())
+
+
+def test_a_project_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
+    for project in (tmp_path / "nowhere", Path("/etc/passwd")):
+        with pytest.raises(Usage, match="not a directory"):
+            find(project)
+
+
+def test_another_reference_does_not_go_unsaid(tmp_path: Path) -> None:
+    _init(_project(tmp_path))
+    plan = plan_init(find(tmp_path), Asked("ghcr.io/a/mcpconf:0"))
+    assert not plan.changed
+    assert any("./mcpconf-feature` stays" in note for note in plan.notes)

@@ -31,6 +31,8 @@ def find(project: Path, config: Path | None = None) -> Found:
         Usage: there are several and none is named, or the one that is named is not one of these.
 
     """
+    if not os.path.isdir(project):
+        raise Usage(f"{quote(str(project), 120)} is not a directory", help="give --project DIR")
     roots = roots_of(project)
     if config is not None:
         return _named(roots, Path(os.path.abspath(config)))

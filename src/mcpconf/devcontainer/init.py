@@ -54,6 +54,9 @@ def plan_init(found: Found, asked: Asked) -> Plan:
     before = files.read(found.root, record.NAME)
     known = record.load(before) or EMPTY
     notes = [*done.notes, *scaffold.notes(found, wish, fresh=old is None)]
+    if asked.feature and asked.feature not in _references(done):
+        there = ", ".join(map(quote, _references(done)))
+        notes.append(f"features: {there} stays as it is; for another one: mcpconf remove, first")
     wanted: dict[str, Content] = scaffold.mounted()
     if done.root.get("dockerComposeFile"):
         compose = scaffold.compose_file(found.root, found.name, jsonc.parse(text), protect=protect)
