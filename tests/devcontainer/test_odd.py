@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -260,3 +262,42 @@ def test_another_reference_does_not_go_unsaid(tmp_path: Path) -> None:
     plan = plan_init(find(tmp_path), Asked("ghcr.io/a/mcpconf:0"))
     assert not plan.changed
     assert any("./mcpconf-feature` stays" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".devcontainer",
+        "",
+        "/etc/passwd",
+        "../x",
+        ".devcontainer/mcpconf/../devcontainer.json",
+        ".devcontainer/mcpconf/\ud800",
+        ".devcontainer/mcpconf/\0",
+        ".devcontainer/mine",
+        _USUAL,
+    ],
+)
+def test_a_record_from_anywhere_names_nothing_but_ours(tmp_path: Path, name: str) -> None:
+    _project(tmp_path)
+    _init(tmp_path)
+    (tmp_path / ".devcontainer/mine").write_text("x")
+    before = (tmp_path / _USUAL).read_bytes()
+    kept = json.loads((tmp_path / record.NAME).read_text())
+    kept["files"][name] = kept["configs"][name] = kept["configs"].pop(_USUAL)
+    kept["files"][name] = hashlib.sha256(before if name == _USUAL else b"x").hexdigest()
+    kept["folders"] = [name]
+    (tmp_path / record.NAME).write_text(json.dumps(kept))
+    plan = _remove(tmp_path)
+    assert plan
+    assert (tmp_path / ".devcontainer/mine").read_text() == "x"
+    assert "mcpconf" not in (tmp_path / _USUAL).read_text()
+
+
+@pytest.mark.parametrize("folder", ["b\udcff", "new\nline", "q'\"$x"])
+def test_a_folder_may_be_called_anything(tmp_path: Path, folder: str) -> None:
+    name = f".devcontainer/{folder}/devcontainer.json"
+    before = _snap(_project(tmp_path, name=name))
+    _init(tmp_path, name)
+    assert _remove(tmp_path)
+    assert _snap(tmp_path) == before

@@ -95,7 +95,7 @@ def is_name_of_ours(name: str) -> bool:
     parts = name.split("/")
     if parts[0] != FOLDER or not files.is_plain(name):
         return name == COMPOSE
-    return parts[-1] == COMPOSE or parts[1] in ("mcpconf", "mcpconf-feature")
+    return parts[-1] == COMPOSE or parts[1:2] in (["mcpconf"], ["mcpconf-feature"])
 
 
 def _text(content: bytes | None) -> str:

@@ -109,7 +109,11 @@ def is_read_only(root: Path, name: str) -> bool:
 
 def is_plain(name: str) -> bool:
     """Whether a name stays below its root, by its spelling."""
-    return not {"", ".", ".."} & {*name.split("/")} and "\0" not in name
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError:  # no file can have it
+        return False
+    return not {"", ".", ".."} & {*name.split("/")} and b"\0" not in encoded
 
 
 def folders(root: Path, name: str) -> list[str]:
