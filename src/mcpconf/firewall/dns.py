@@ -5,7 +5,7 @@ new one, and its log says when.  A child that answers over TCP never reads it, s
 configuration that differs takes a second process on another port, one that nobody can foresee; the
 rules then send questions there.  The first one, with the new list as well, still answers whoever
 keeps a socket to it, until the keeper ends it; where something is taken back it ends at once, since
-it would fill the sets as before.
+it would fill the sets as before, and flows to it are forgotten (``flows.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import signal
 import socket
 
 from mcpconf.firewall.compile import Compiled
+from mcpconf.firewall.flows import forget_flows
 from mcpconf.firewall.look import RESOLV
 from mcpconf.firewall.paths import Paths
 from mcpconf.firewall.process import children_of, end, pid_of, tell, wait_for
@@ -83,10 +84,11 @@ def end_resolver(paths: Paths, port: int) -> bool:
 
 
 def end_other_resolvers(paths: Paths, port: int) -> None:
-    """End all resolvers but the one of a port."""
-    for other in resolver_ports(paths):
-        if other != port:
-            end_resolver(paths, other)
+    """End all resolvers but the one of a port, to which the rules send new questions."""
+    others = [other for other in resolver_ports(paths) if other != port]
+    forget_flows(others)
+    for other in others:
+        end_resolver(paths, other)
 
 
 def write_list(paths: Paths, compiled: Compiled) -> None:
