@@ -79,6 +79,14 @@ def test_the_gateway(title: str, found: Compilation) -> None:
     assert "`a`" in first.finding.message or first.finding.notes or first.remedy
 
 
+def test_a_port_that_another_program_has(found: Compilation) -> None:
+    asks = Gateway(occupied=("127.0.0.1:8811",))
+    (cause,) = judge_host(host(found, "a", gateway=asks)).causes
+    assert cause.finding.code == "MC215"
+    assert "`127.0.0.1:8811`" in cause.finding.notes[0]
+    assert cause.remedy is None  # starting it would fail
+
+
 def test_what_mends_is_safe_where_nothing_is_lost(found: Compilation) -> None:
     safe = {
         title: [v.remedy.safe for v in judge_host(host(found, "a", **more)).causes if v.remedy]

@@ -87,6 +87,13 @@ def test_what_the_client_refuses_does_not_work(found: Compilation) -> None:
         assert verdict.finding.help
 
 
+def test_a_session_that_is_lost_is_called_that(found: Compilation) -> None:
+    said = heard(tools=0, refused="Bad Request: No valid session ID provided")
+    (verdict,) = judge_talk(host(found, "a", heard=said), said, NEWEST)
+    assert verdict.finding.code == "MC283"
+    assert "session" in verdict.finding.notes[0]
+
+
 def test_what_last_words_mean() -> None:
     for words, part in (
         ("the input device is not a TTY", "terminal"),

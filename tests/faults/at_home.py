@@ -29,6 +29,17 @@ def command(kind: str) -> Entry:
     return lambda _: near(kind)
 
 
+def behind_silent_ones(scene: Scene) -> dict[str, Any]:
+    """A good server after three that hang, as many as the client starts at once."""
+    scene.entries |= {f"hangs-{n}": near("silent") for n in range(3)}
+    return near("")
+
+
+def all_on_the_host(scene: Scene, _: str) -> None:
+    for name in scene.entries:
+        on_the_host(scene, name)
+
+
 def program(scene: Scene, text: str, mode: int) -> str:
     path = scene.put("home/bin/server", text)
     path.chmod(mode)
@@ -286,6 +297,15 @@ COMMANDS = (
         "it answers with an error",
         "MC283",
         command("no-tools"),
+        on_the_host,
+        row="tools-fail",
+    ),
+    Fault(
+        "stdio-odd-tool",
+        "a command with a tool that Claude Code refuses",
+        'one of two has `inputSchema` of `"type": "string"`',
+        "MC283",
+        command("odd-tool"),
         on_the_host,
         row="tools-fail",
     ),
@@ -618,9 +638,18 @@ CLIENT = (
         server(on="initialize", delay=4.0),
         patience,
     ),
+    Fault(
+        "starved",
+        "three commands before it hang",
+        "they read and never answer",
+        "MC296",
+        behind_silent_ones,
+        all_on_the_host,
+    ),
 )
 _HOMES = {
-    "commands": "missing not-executable exits silent garbage stdio-version stdio-no-tools",
+    "commands": "missing not-executable exits silent garbage stdio-version stdio-no-tools"
+    " stdio-odd-tool",
     "written": "pending rejected self-approved disabled denied misspelt no-url workspace hostless off of-the-host",
     "secrets": "unset helper-fails helper-text expired-login refuses-to-register call-401",
     "client": "remembered tokenless orphaned",

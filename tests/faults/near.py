@@ -24,7 +24,8 @@ def answer(kind: str, message: dict) -> dict:  # type: ignore[type-arg]
                 }
             }
         case "tools/list" if kind != "no-tools":
-            return {"result": {"tools": [TOOL]}}
+            odd = {"name": "odd", "inputSchema": {"type": "string"}}
+            return {"result": {"tools": [TOOL, odd] if kind == "odd-tool" else [TOOL]}}
         case "tools/list":
             return {"error": {"code": -32603, "message": "the database is away"}}
         case "ping":

@@ -27,7 +27,8 @@ class Gateway(NamedTuple):
 
     ``pid`` is None where none runs, 0 where it is not known.  ``trouble`` says in one clause why it
     does not answer, "" if it does; only then the rest is known.  ``unheard`` are addresses on which
-    one would listen that was started now; ``rows`` what it knows of this project's servers, by id;
+    one would listen that was started now, ``occupied`` those of them on which another program
+    listens while none runs; ``rows`` what it knows of this project's servers, by id;
     ``left_out`` why it leaves the project out, as far as its log says.
     """
 
@@ -36,6 +37,7 @@ class Gateway(NamedTuple):
     version: str = ""
     listen: tuple[str, ...] = ()
     unheard: tuple[str, ...] = ()
+    occupied: tuple[str, ...] = ()
     rows: Mapping[str, Mapping[str, Any]] = {}
     left_out: str = ""
     ms: float = 0.0

@@ -60,13 +60,26 @@ def _gateway(host: Host) -> Iterator[Verdict]:
         text = f"it cannot be seen whether the gateway runs: {gateway.trouble}"
         yield host.verdict(Rung.GATEWAY, "MC215", text, (_behind(host),))
     elif gateway.pid is None:
-        text = f"the gateway does not run, and {host.name} is reached through it"
-        yield host.verdict(Rung.GATEWAY, "MC215", text, remedy=START)
+        yield _not_running(host)
     elif gateway.trouble:
         text = f"the gateway (process {gateway.pid or 'unknown'}) runs, but does not answer"
         yield host.verdict(Rung.GATEWAY, "MC218", text, (gateway.trouble,), _REPLACED)
     else:
         yield from _way_in(host)
+
+
+def _not_running(host: Host) -> Verdict:
+    text = f"the gateway does not run, and {host.name} is reached through it"
+    listed = ", ".join(f"`{a}`" for a in host.gateway.occupied)
+    if not listed:
+        return host.verdict(Rung.GATEWAY, "MC215", text, remedy=START)
+    notes = (f"it cannot start either: another program listens on {listed}",)
+    found = host.verdict(Rung.GATEWAY, "MC215", text, notes)
+    ways = (
+        "end that program (`mcpconf gateway start` says which it is), then: mcpconf gateway start",
+        'or put `gateway = ":PORT"` with another port into your mcpconf.toml, then: mcpconf sync',
+    )
+    return found._replace(finding=found.finding._replace(help=ways))
 
 
 def _behind(host: Host) -> str:

@@ -115,11 +115,19 @@ def _elsewhere(call: Call, seen: Seen, about: About) -> Verdict:
 
 
 def _protocol(call: Call, seen: Seen, about: About) -> Verdict:
-    version = seen.answer.shown("protocol", 40) or "another"
+    version = seen.answer.shown("protocol", 40)
     message = f"the server of {about.name} speaks {version} as the version of the protocol"
+    if not version:
+        message = f"the server of {about.name} knows no version of the protocol that is asked for"
     notes = (f"Claude Code {about.client} knows {_KNOWN}", *call.says)
     ways = ("get another version of the server, or of Claude Code",)
     printed = shows(about, "protocol", version=version.strip("`"))
+    error = call.part("error")
+    if not version:
+        printed = shows(about, "status", status=call.status)
+        if call.fault == "rpc-error":
+            text = error.shown("message", 80).strip("`")
+            printed = shows(about, "error", code=error.whole("code") or 0, said=text)
     return about.verdict(Rung.MCP, "MC281", message, notes=notes, help=ways, shows=printed)
 
 

@@ -5,6 +5,7 @@ Pure.  The handshake takes what comes; Claude Code does not take all of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mcpconf.diagnosis.evidence import Gateway, Heard, Host, Taken
@@ -14,6 +15,7 @@ from mcpconf.wire.rpc import ERAS
 
 _MODERN = "2026-07-28"
 _REFUSALS = frozenset({"refused-login", "login-needed", "login-expired", "step-up"})
+_OF_SESSIONS = re.compile(r"(?i)session.{0,20}(not found|unknown|invalid|expired)|no valid session")
 _RECENT = 900.0  # seconds for which what the gateway met still counts
 
 
@@ -36,7 +38,11 @@ def judge_talk(host: Host, heard: Heard, client: str) -> Iterator[Verdict]:
         said = quote(outcome.refused, 160)
         shown = Shows("! Connected · tools fetch failed — " + said.strip("`"), "connected")
         ways = ("look into the server's own log",)
-        yield _with(host.verdict(Rung.TOOLS, "MC283", text, (f"it says {said}",)), ways, shown)
+        notes = (f"it says {said}",)
+        if _OF_SESSIONS.search(outcome.refused):
+            notes = (f"it has forgotten the session that it began: it says {said}",)
+            ways = ("where several processes serve it: keep a session at one of them",)
+        yield _with(host.verdict(Rung.TOOLS, "MC283", text, notes), ways, shown)
     elif heard.taken is not None and heard.taken.call:
         yield _refused(host, heard.taken)
     if heard.probed is False and client != "2.1.197":

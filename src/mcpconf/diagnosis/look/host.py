@@ -7,6 +7,7 @@ and has its own limit of time; a world that cannot be read becomes a value that 
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -33,6 +34,7 @@ from mcpconf.service import listen, logs, only
 from mcpconf.service.control import NoAnswer, ask
 
 PATIENCE = 2.5  # seconds for a gateway on this machine to say how it is
+_SOON = 0.3  # seconds for a connection on this machine
 _LINES = 400  # of its log, in which the reason for a project left out may stand
 
 
@@ -41,7 +43,9 @@ def look_at_gateway(places: Places, project: str) -> Gateway:
     began = time.monotonic()
     pid = only.running(places.gateway)
     if pid is None:
-        return Gateway(trouble=_unusable(places.gateway))
+        wanted = listen.not_listened_on(places, ())
+        occupied = tuple(filter(_is_occupied, wanted))
+        return Gateway(trouble=_unusable(places.gateway), occupied=occupied)
     try:
         document = ask(places.gateway, "GET", "/status", timeout=PATIENCE)
         about, rows = document["gateway"], document["servers"]
@@ -49,12 +53,25 @@ def look_at_gateway(places: Places, project: str) -> Gateway:
         known = {str(r["server"]): r for r in rows if r["project"] == project}
         version = str(about["version"])
     except (NoAnswer, Failure) as why:
-        return Gateway(pid, str(why), ms=_since(began))
+        gone = not (places.gateway / only.CONTROL).exists()
+        said = "its control socket is gone" if gone else str(why)
+        return Gateway(pid, said, ms=_since(began))
     except (KeyError, TypeError):
         return Gateway(pid, "what it answers is not understood", ms=_since(began))
     unheard = listen.not_listened_on(places, heard)
     left_out = "" if known else _left_out(places.gateway, project)
-    return Gateway(pid, "", version, heard, unheard, known, left_out, _since(began))
+    return Gateway(
+        pid, "", version, heard, unheard, rows=known, left_out=left_out, ms=_since(began)
+    )
+
+
+def _is_occupied(address: str) -> bool:
+    """Whether something listens at an address of this machine."""
+    host, _, port = address.rpartition(":")
+    with suppress(OSError, ValueError):
+        socket.create_connection((host.strip("[]"), int(port)), _SOON).close()
+        return True
+    return False
 
 
 def _since(began: float) -> float:
