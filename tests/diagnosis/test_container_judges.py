@@ -24,6 +24,7 @@ from mcpconf.diagnosis.container_facts import (
     Wish,
 )
 from mcpconf.diagnosis.container_steps import steps
+from mcpconf.diagnosis.evidence import Taken
 from mcpconf.diagnosis.judge.container import judge_absence, judge_container
 from mcpconf.diagnosis.judge.firewall import judge_firewall
 from mcpconf.diagnosis.look import container as look_container
@@ -149,6 +150,14 @@ def test_a_name_that_a_container_made_up_is_in_no_command(host: str) -> None:
 def test_a_container_without_a_firewall_is_no_cause() -> None:
     seen = InContainer("box", fire=Fire("absent", "it has no mcpconf-fw"))
     assert judge_firewall(seen, Aim(direct(), AT)) == ((), ())
+
+
+def test_one_that_greets_and_tells_no_tools_is_not_silent() -> None:
+    held = Held(files={"mcp.json": "readable"}, programs={"npx": Program("/usr/bin/npx")})
+    for greets, code in ((False, "MC210"), (True, "MC283")):
+        tried = Tried(None, "timeout", began=100.0, ended=104.0, taken=Taken(greets=greets))
+        seen = InContainer("box", held=held, tried={"echo": tried}, fire=GOOD)
+        assert codes(judge_container(seen, Aim(starts("npx"), AT)).causes) == [code]
 
 
 def test_another_port_of_a_host_that_is_open() -> None:

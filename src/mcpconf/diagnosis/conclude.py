@@ -112,7 +112,9 @@ def _within(seen: Seen) -> Heard | None:
     if seen.inside is None:
         return None
     if tried is not None:
-        return Heard(seen.inside.name, tried.outcome, tried.seconds, tried.probed)
+        return Heard(
+            seen.inside.name, tried.outcome, tried.seconds, tried.probed, taken=tried.taken
+        )
     report = seen.inside.wire.get(seen.name)
     answer = report.get("answer") if report else None
     if not isinstance(answer, Mapping):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mcpconf.contract import EgressRow
+from mcpconf.diagnosis.evidence import Taken
 from mcpconf.model import BRIDGE, Json
 from mcpconf.names import quote
 from mcpconf.origin import Origin
@@ -81,7 +82,7 @@ class Tried(NamedTuple):
 
     ``tools`` is None where it did not; ``code`` is then that of ``Outcome``, ``words`` what it
     said, ``exit`` how it ended.  ``outcome`` is all of it; ``probed`` is whether it answers the
-    client's first question, None where nobody asked.
+    client's first question, None where nobody asked; ``taken`` is what the client makes of it.
     """
 
     tools: int | None = None
@@ -93,6 +94,7 @@ class Tried(NamedTuple):
     ended: float = 0.0
     outcome: Outcome = Outcome()
     probed: bool | None = None
+    taken: Taken | None = None
 
 
 class Reach(NamedTuple):

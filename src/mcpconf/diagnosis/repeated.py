@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from mcpconf.diagnosis.attempt import Tried
 from mcpconf.diagnosis.checks.scrub import Scrubber
 from mcpconf.diagnosis.container_facts import InContainer
-from mcpconf.diagnosis.evidence import Heard
+from mcpconf.diagnosis.evidence import Heard, Taken
 from mcpconf.service.handshake import Outcome
 
 
@@ -31,12 +31,16 @@ def told_by_others(heard: Heard | None, hide: Callable[[str], str]) -> Heard | N
     """A handshake from this host, without secrets in what was said."""
     if heard is None:
         return None
-    file, taken = heard.file, heard.taken
+    file = heard.file
     return heard._replace(
         outcome=_without_secrets(heard.outcome, hide),
         file=file and file._replace(word=hide(file.word), needs=hide(file.needs)),
-        taken=taken and taken._replace(misfit=hide(taken.misfit), whose=hide(taken.whose)),
+        taken=_taken(heard.taken, hide),
     )
+
+
+def _taken(taken: Taken | None, hide: Callable[[str], str]) -> Taken | None:
+    return taken and taken._replace(misfit=hide(taken.misfit), whose=hide(taken.whose))
 
 
 def told_there(there: InContainer, name: str, hide: Callable[[str], str]) -> InContainer:
@@ -44,5 +48,6 @@ def told_there(there: InContainer, name: str, hide: Callable[[str], str]) -> InC
     seen = there.tried.get(name)
     if seen is None:
         return there
-    seen = seen._replace(words=hide(seen.words), outcome=_without_secrets(seen.outcome, hide))
+    outcome, taken = _without_secrets(seen.outcome, hide), _taken(seen.taken, hide)
+    seen = seen._replace(words=hide(seen.words), outcome=outcome, taken=taken)
     return there._replace(tried={**there.tried, name: seen})

@@ -109,6 +109,10 @@ def _unanswered(told: tuple[str, ...], tried: Tried, seen: InContainer, aim: Aim
         text = f"{aim.name} was still being installed in the container {quote(seen.name)}"
         notes = (f"waited for {tried.seconds:.0f} seconds; Claude Code waits for 30", *told)
         return _verdict("MC285", text, aim, notes, *_try_it(seen, aim, "let it finish once"))
+    if tried.taken is not None and tried.taken.greets:
+        text = f"{aim.name} greets in the container {quote(seen.name)}, but does not tell its tools"
+        notes = ("it answers `initialize`, and not `tools/list`", *told)
+        return _verdict("MC283", text, aim, notes, *_try_it(seen, aim), rung=Rung.TOOLS)
     if tried.code in {"timeout", "server-exited", ""}:
         refused = meanwhile(tried, seen)
         text = f"{aim.name} starts in the container {quote(seen.name)}, and says nothing"

@@ -16,6 +16,8 @@ from contextlib import suppress
 from mcpconf.containers.agent import Agent, starts
 from mcpconf.containers.running import Container
 from mcpconf.diagnosis.container_facts import Tried, Wish
+from mcpconf.diagnosis.evidence import Taken
+from mcpconf.diagnosis.look.taking import taken
 from mcpconf.model import BRIDGE, Json
 from mcpconf.service.first_question import answers_discover
 from mcpconf.service.handshake import Outcome, handshake
@@ -24,6 +26,7 @@ _FIRST_ANSWER = "MCP_TIMEOUT=2000"  # milliseconds: then the bridge says what it
 _NO_GATEWAY = "no gateway answers"  # as the bridge says it: nothing will come of waiting
 _LAST = 1.0  # seconds
 _PROBE = 3.0  # seconds that the client waits for an answer to its first question (fact 56)
+_SILENT = ("timeout", "")
 _AT_ONCE = 6
 _LONGEST = 100_000  # characters; Linux takes 128 KiB in one argument
 
@@ -130,9 +133,9 @@ async def _try(
     with suppress(asyncio.CancelledError):
         outcome = await hands
     seconds = time.monotonic() - began
-    probed = None
-    if outcome.tools is not None and wish.entry.get("command") != BRIDGE:
-        probed = await answers_discover(words, os.environ, "/", _PROBE)
+    ended = time.time()
+    own = wish.entry.get("command") != BRIDGE
+    probed, looked = await _looked_at(words, outcome, own=own)
     return Tried(
         tools=outcome.tools,
         code=outcome.code,
@@ -140,7 +143,20 @@ async def _try(
         exit=outcome.exit,
         seconds=seconds,
         began=clock,
-        ended=time.time(),
+        ended=ended,
         outcome=outcome,
         probed=probed,
+        taken=looked,
     )
+
+
+async def _looked_at(
+    words: Sequence[str], outcome: Outcome, *, own: bool
+) -> tuple[bool | None, Taken | None]:
+    """Whether it answers the client's first question, and what the client makes of its answers."""
+    works = outcome.tools is not None
+    if not works and not (own and outcome.code in _SILENT):
+        return None, None
+    looking = asyncio.create_task(taken(words, os.environ, "/", _PROBE, old=False))
+    probed = await answers_discover(words, os.environ, "/", _PROBE) if works and own else None
+    return probed, await looking
