@@ -68,7 +68,9 @@ if [ -n "$(missing)" ]; then
   if has apt-get; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq || fail "apt-get update failed" "put these into the image: $(missing | xargs)"
-    apt-get install -y -qq --no-install-recommends $(packages dnsmasq-base ulogd2 ulogd2-json) >/dev/null
+    # without a network `update` may well end with 0
+    apt-get install -y -qq --no-install-recommends $(packages dnsmasq-base ulogd2 ulogd2-json) >/dev/null ||
+      fail "apt-get could not install: $(missing | xargs)" "put these into the image, or see why above"
     rm -rf /var/lib/apt/lists/*
   elif has apk; then
     apk add --no-cache $(packages dnsmasq ulogd ulogd-json) >/dev/null || true
