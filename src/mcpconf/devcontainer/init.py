@@ -77,6 +77,8 @@ def plan_init(found: Found, asked: Asked) -> Plan:
 
 def plan_remove(root: Path) -> Plan | None:
     """See what taking it back would do; None where init has done nothing.  Raises Failure."""
+    if not os.path.lexists(root / FOLDER) and not candidates(root):
+        return None
     content = files.read(root, record.NAME)
     known = record.load(content)
     changes: list[Change] = []
