@@ -188,6 +188,8 @@ TABLE: list[tuple[str, dict[str, Any], About]] = [
       ("rpc-error", "timeout", "status", "empty", "not-mcp", "media", "too-big")],
     ("MC281", report(call("initialize", "rpc-error", error={"code": -32602, "message":
       "Unsupported protocol version: 2025-11-25"})), ABOUT),
+    ("MC282", report(call("initialize", "rpc-error", error={"code": -32600, "message":
+      "missing header MCP-Protocol-Version"})), ABOUT),
     *[("MC282", report(call("initialize", session=kind), call(name, "status", status=404)), ABOUT)
       for kind in ("kept", "odd") for name in ("initialized", "tools")],
     ("MC282", report(call("initialize"), call("tools", "status", status=400, excerpt=

@@ -90,15 +90,18 @@ def _no_way_in(call: Call, login: Told, about: About) -> Verdict:
     away = [one for one in login.parts("documents") if one.text("which") != "resource"]
     status = next((one.whole("status") for one in away if one.text("state") == "error"), None)
     other = login.shown("resource", 100)
-    why, shown = "gives no metadata about it", shows(about, "failed")
+    ends = "and nobody can sign in there"
+    why, shown = "gives no metadata about it; Claude Code guesses at its addresses", None
     if other:
-        why = f"what it says about its login is for {other}, which is another server"
+        why = f"what it says about its login is for {other}, which is not the origin of its URL"
         shown = shows(about, "other-resource", resource=other.strip("`"))
     elif status:
         why, shown = f"answers HTTP {status}", shows(about, "metadata-error", status=status)
     elif all(one.text("state") == "unreached" for one in away):
         why, shown = "could not be reached", shows(about, "failed")
-    message = f"the server of {about.name} wants a login, and nobody can sign in there"
+    else:
+        ends = "and does not say enough about it"
+    message = f"the server of {about.name} wants a login, {ends}"
     notes = (answered(call), why if other else f"one signs in at {where}, and that {why}")
     ways = (
         "tell its operator",

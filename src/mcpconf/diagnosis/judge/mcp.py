@@ -11,7 +11,10 @@ from mcpconf.diagnosis.shows import shows
 _SLOW = 2.0  # seconds that a session waits at its start (fact 61)
 _OTHER_VERSION = -32022  # of the stateless era: none of the versions that it speaks
 _LOST_SESSION = (400, 404)
-_OF_VERSIONS = re.compile(r"(?i)protocol.{0,3}version|version of the protocol")
+_OF_VERSIONS = re.compile(
+    r"(?i)(unsupported|unknown|invalid|incompatible)[^.]{0,20}protocol.?version"
+    r"|protocol.?version[^.]{0,40}(not supported|unsupported|unknown|mismatch)"
+)
 _KNOWN = "2024-11-05 to 2025-11-25"
 
 

@@ -133,8 +133,7 @@ async def _try(
     with suppress(asyncio.CancelledError):
         outcome = await hands
     seconds = time.monotonic() - began
-    ended = time.time()
-    own = wish.entry.get("command") != BRIDGE
+    ended, own = time.time(), wish.entry.get("command") != BRIDGE
     probed, looked = await _looked_at(words, outcome, own=own)
     return Tried(
         tools=outcome.tools,
