@@ -301,3 +301,16 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, folder: str) -> None:
     _init(tmp_path, name)
     assert _remove(tmp_path)
     assert _snap(tmp_path) == before
+
+
+def test_two_that_do_the_same_at_once_both_have_done_it(tmp_path: Path) -> None:
+    before = _snap(_project(tmp_path))
+    first, second = (plan_init(find(tmp_path), Asked()) for _ in range(2))
+    carry_out(first)
+    carry_out(second)
+    back = [plan_remove(tmp_path) for _ in range(2)]
+    for plan in back:
+        assert plan
+        carry_out(plan)
+        clear_folders(plan)
+    assert _snap(tmp_path) == before

@@ -64,7 +64,7 @@ def carry_out(plan: Plan) -> None:
     """Do it, in order.  Raises Failure where a file has changed since the plan was made."""
     with files.alone(plan.root):
         for change in plan.changes:
-            if files.read(plan.root, change.name) != change.old:
+            if files.read(plan.root, change.name) not in (change.old, change.new):
                 raise Failure(
                     f"{plan.root / change.name} was changed by somebody just now",
                     note="nothing was written",
