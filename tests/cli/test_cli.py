@@ -500,3 +500,16 @@ def test_explain_points_to_whether_it_works_and_looks_where_that_is_asked(
     assert "mcpconf explain gone --live" in built.run("explain", "gone").err
     said = built.run("explain", "gone", "--fix")
     assert "`gone` does not work" in said.out
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    shell = f'cd {gone} && rmdir {gone} && exec "$0" -m mcpconf list'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable],
+        capture_output=True, text=True, check=False, timeout=60,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "the working directory is gone" in done.stderr

@@ -390,6 +390,7 @@ def test_init_keeps_what_the_user_wrote(ddev) -> None:
     assert said.code == 1
     assert "MC041" in said.err
     assert path.read_text() == "mine\n"
+    assert run_init(ddev, "--check").code == 1
     assert ddev.run("remove").code == 1, "it is left, and said"
     assert path.read_text() == "mine\n"
 

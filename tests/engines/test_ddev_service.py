@@ -339,7 +339,7 @@ def test_without_what_it_needs_it_ends_and_says_why(project: Project, broken: st
     if broken == "policy":
         words[-1] = "/state/files/base:/etc/mcpconf:ro"
     try:
-        done = project.engine.call(*words, "mcpconf-claude-bakery-built", timeout=60)
+        done = project.engine.call(*words, "mcpconf-claude:of-bakery-built", timeout=60)
         assert done.code == 1, done
         assert "no firewall, no Claude" in done.err
         wanted = {"capability": "NET_ADMIN", "mount": "egress.json", "policy": "egress.json"}

@@ -43,7 +43,7 @@ def ddev(
     plans.changed(done.changes)
     changed = any(c.kind not in (Kind.UNCHANGED, Kind.FOREIGN) for c in done.changes)
     if check:
-        raise typer.Exit(Exit.FINDINGS if changed else Exit.DONE)
+        raise typer.Exit(Exit.FINDINGS if changed or done.findings else Exit.DONE)
     if not changed and not done.findings:
         report.say("nothing to do: this project has what it needs")
     report.say("next: mcpconf sync, then: ddev restart, then: ddev claude")

@@ -36,10 +36,16 @@ class Mode(StrEnum):
 
 
 def located(path: Path | None) -> Path | None:
-    """Make a path that was typed absolute, with each ``..`` where the file system has it."""
-    if path is not None and ".." in path.parts:
-        return Path(os.path.realpath(path))
-    return path and path.absolute()
+    """Make a path that was typed absolute, with each ``..`` where the file system has it.
+
+    Raises BadParameter where it is relative to a directory that somebody has deleted.
+    """
+    try:
+        if path is not None and ".." in path.parts:
+            return Path(os.path.realpath(path))
+        return path and path.absolute()
+    except FileNotFoundError as error:
+        raise typer.BadParameter("the working directory is gone; go to one that exists") from error
 
 
 Home = Annotated[
