@@ -41,7 +41,12 @@ _LONG = (
     "tests/engines/",
     "tests/faults/",
 )
-_ENGINE = "docker-26"  # the one engine that every run starts; `make engines` runs them all
+_ENGINES = (  # what of them is in every run; `make engines` runs them all
+    "docker-26",
+    "test_it_is_closed_before_the_users_first_command_and_after_a_restart",
+    "test_a_server_behind_the_hosts_gateway_answers_inside",
+    "test_the_features_own_tests_pass",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -54,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
     for item in items:
-        if item.get_closest_marker("engine") and _ENGINE not in item.nodeid:
+        if item.get_closest_marker("engine") and not any(part in item.nodeid for part in _ENGINES):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 

@@ -121,7 +121,8 @@ def test_without_the_capability_the_container_ends(cli: Tool) -> None:
         "cap",
         f'{{ "image": "{BASE}", "remoteUser": "vscode", "runArgs": ["--cap-drop=ALL"] }}',
     )
-    assert cli.up(project).code == 1
+    up = cli.up(project)
+    assert up.code == 1, up.log
     end = time.monotonic() + 60
     while (
         state := cli.engine.must("inspect", "-f", "{{.State.Status}}", cli.id(project)).strip()
