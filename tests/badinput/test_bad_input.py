@@ -201,6 +201,7 @@ def one_finding(house: Any, said: dict[str, Any], name: str, code: str) -> None:
     assert answer.code == (1 if found[0]["severity"] == "error" else 0)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("breaks", NOT_TEXTS, ids=lambda f: f.__name__)
 def test_a_text_that_is_not_one(house: Any, name: str, breaks: Callable[..., None]) -> None:
@@ -215,6 +216,7 @@ def test_a_text_that_is_not_one(house: Any, name: str, breaks: Callable[..., Non
             assert found["origin"]["line"] >= 1
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("breaks", NOT_FILES, ids=lambda f: f.__name__)
 def test_something_else_than_a_file(house: Any, name: str, breaks: Callable[..., None]) -> None:
@@ -346,6 +348,7 @@ def test_a_file_that_changes_all_the_time(house: Any, name: str, monkeypatch: An
 # --- managed files ------------------------------------------------------------------------------
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("client", list(CLIENTS))
 @pytest.mark.parametrize(
     "name", ["managed-mcp.json", "managed-settings.json", "managed-settings.d/10-x.json"]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.client
 
 FULL = os.environ.get("MCPCONF_PARITY") == "full"
 _EVERY = 1 if FULL else 6
-_WAITS = {"hangs", "silent-socket", "silent", "garbage", "starved"}  # half a minute each
+_WAITS = {"hangs", "silent-socket", "silent", "garbage", "starved", "proxied"}  # half a minute, or two
 
 
 @pytest.fixture(params=VERSIONS)

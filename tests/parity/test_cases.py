@@ -22,7 +22,7 @@ CONFIRMED = [
         case,
         version,
         id=f"{case['id']}-{version}",
-        marks=pytest.mark.sample(4 if version == NEWEST else 12),
+        marks=pytest.mark.sample(8 if version == NEWEST else 24),
     )
     for case in CASES
     for version in oracle.VERSIONS
