@@ -21,7 +21,7 @@ pytestmark = pytest.mark.client
 
 FULL = os.environ.get("MCPCONF_PARITY") == "full"
 _EVERY = 1 if FULL else 6
-_WAITS = {"hangs", "silent-socket", "silent", "garbage", "starved", "proxied"}  # half a minute, or two
+_WAITS = {"hangs", "silent-socket", "silent", "garbage", "starved", "proxied"}  # for minutes
 
 
 @pytest.fixture(params=VERSIONS)
