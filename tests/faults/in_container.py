@@ -351,11 +351,12 @@ def new_token(site: Site) -> None:
     token = site.state / "token"
     site.old = token.read_text()
     token.write_text("n" * 43)
+    poke(site.state.parents[1] / "gateway")  # or it would find out within a second
 
 
 def old_token(site: Site) -> None:
     (site.state / "token").write_text(site.old)
-    poke(site.state.parents[1] / "gateway")  # or it would find out within a second
+    poke(site.state.parents[1] / "gateway")
 
 
 def stop_gateway(site: Site) -> None:
