@@ -388,8 +388,8 @@ def old_transport(asked: Asked) -> Any:
 
         def stream(sock: socket.socket) -> bool:
             head = b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\n"
+            STREAMS.append(sock)  # before anybody knows where to post
             sock.sendall(head + b"event: endpoint\r\ndata: /back?session=1\r\n\r\n")
-            STREAMS.append(sock)
             return _NEVER.wait(5)
 
         return stream
