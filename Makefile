@@ -40,11 +40,15 @@ WORKERS ?= $(shell expr 2 '*' $(CORES))
 LABORATORIES ?= $(shell expr '(' 3 '*' $(CORES) + 1 ')' / 2)
 
 # What makes networks, and what asks programs in time, has the machine for itself. The firewall's tests
-# need root and the programs of CONTRIBUTING.md; without root they are skipped.
+# need root and the programs of CONTRIBUTING.md; without root they are skipped. A part that fails
+# does not keep the next one from being run.
+pytest = $(BIN)/python -m pytest --dist loadfile $(1) $(if $(findstring tests/,$(ARGS)),,$(2)) $(ARGS) || test $$? -eq 5 || failed=1
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not runtime and not netns and not engine" $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -n $(LABORATORIES) --dist loadfile --no-loadscope-reorder -m "netns or (engine and not slow)" $(if $(findstring tests/,$(ARGS)),,$(MACHINES)) $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m runtime $(if $(findstring tests/,$(ARGS)),,$(RUNTIME)) $(ARGS) || test $$? -eq 5
+	@set -x; failed=; \
+	$(call pytest,-n $(WORKERS) --no-loadscope-reorder -m "not runtime and not netns and not engine"); \
+	$(call pytest,-n $(LABORATORIES) --no-loadscope-reorder -m "netns or (engine and not slow)",$(MACHINES)); \
+	$(call pytest,-n $(CORES) -m runtime,$(RUNTIME)); \
+	test -z "$$failed"
 
 # All cases, where `make test` runs a sample; all engines, all clients.
 thorough: setup
