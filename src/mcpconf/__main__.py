@@ -54,9 +54,9 @@ def _run() -> int:
             from mcpconf.service import foreground  # noqa: PLC0415
 
             return foreground.main(words)
-    from mcpconf.cli import app  # noqa: PLC0415  a failing import is reported as a bug too
+    from mcpconf.cli import app_for  # noqa: PLC0415  a failing import is reported as a bug too
 
-    app()
+    app_for(sys.argv[1:])()
     return Exit.DONE
 
 

@@ -62,11 +62,11 @@ def ask(world: World, version: str, mode: str) -> Report:
 
 
 def _in_process(world: World, argv: list[str]) -> Said:
-    from mcpconf.cli import app  # noqa: PLC0415  only this side needs mcpconf
+    from mcpconf.cli import app_for  # noqa: PLC0415  only this side needs mcpconf
     from mcpconf.errors import Failure  # noqa: PLC0415
 
     with _surroundings(world):
-        result = CliRunner().invoke(app, argv)
+        result = CliRunner().invoke(app_for(argv), argv)
     failure = result.exception
     if isinstance(failure, Failure):
         return Said(int(failure.exit), result.stdout, str(failure))

@@ -13,7 +13,6 @@ from mcpconf.cli import options as o
 from mcpconf.cli.compile_commands import compiled_project
 from mcpconf.clients import NEWEST
 from mcpconf.errors import Exit, Usage
-from mcpconf.plan.terms import shell_word
 from mcpconf.survey import kinds
 
 Question = Annotated[
@@ -69,6 +68,8 @@ def explain(
     else:
         plans.explanation(answer)
         if answer.kind == "server":
+            from mcpconf.plan.terms import shell_word
+
             report.say(f"whether it works: mcpconf explain {shell_word(question)} --live")
     raise typer.Exit(Exit.DONE if answer.found else Exit.FINDINGS)
 
